@@ -1,0 +1,145 @@
+"""Settings, frozen once read; every limit is one, and says its name when it is hit."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from search_back.errors import ConfigError
+
+DEFAULT_PORT = 1234
+DEFAULT_COLUMNS = ("url", "image_path", "caption", "NSFW")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may ask for. Bytes, pixels, seconds and counts."""
+
+    max_body_bytes: int = 32 * 2**20
+    max_picture_bytes: int = 20 * 2**20
+    max_picture_pixels: int = 64_000_000
+    max_text_characters: int = 10_000
+    max_results: int = 100_000
+    max_metadata_ids: int = 10_000
+    max_inline_pictures: int = 200
+    max_inline_side: int = 1024
+    max_thumbnail_side: int = 1024
+    max_url_bytes: int = 4096
+    fetch_timeout_s: float = 10.0
+    max_redirects: int = 5
+    allow_private_addresses: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IndexOptions:
+    """One entry of indices_paths.json; names as its users write them.
+
+    ``image_roots``: folders whose pictures may be shown; None: the ones recorded when the index
+    was built. ``clip_model``: None: the encoder recorded when the index was built.
+    """
+
+    indice_folder: Path
+    clip_model: str | None = None
+    enable_hdf5: bool = False
+    enable_faiss_memory_mapping: bool = False
+    columns_to_return: tuple[str, ...] = DEFAULT_COLUMNS
+    reorder_metadata_by_ivf_index: bool = False
+    enable_mclip_option: bool = False
+    use_jit: bool = False
+    use_arrow: bool = False
+    provide_safety_model: bool = False
+    provide_violence_detector: bool = False
+    provide_aesthetic_embeddings: bool = False
+    image_roots: tuple[Path, ...] | None = None
+    allow_encoder_mismatch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """What ``search-back back`` runs with."""
+
+    indices: Mapping[str, IndexOptions]
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    default_backend: str | None = None
+    default_index: str | None = None
+    url_column: str = "url"
+    cors_origins: tuple[str, ...] = ("*",)
+    threads: int = 8
+    limits: Limits = field(default_factory=Limits)
+
+
+_KEYS = {f.name: f for f in fields(IndexOptions)}
+_PATHS = {"indice_folder"}
+_TUPLES = {"columns_to_return", "image_roots"}
+
+
+def load_indices(path: Path, defaults: IndexOptions) -> dict[str, IndexOptions]:
+    """Read indices_paths.json: ``{"name": "folder"}`` or ``{"name": {"indice_folder": …}}``.
+
+    ``defaults`` serve every entry that does not say otherwise; an entry never changes another.
+    Relative folders are relative to the file. Raises ``ConfigError``.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            "the file that names the indices cannot be read",
+            value=str(path),
+            remedy=f"{error.strerror}; give --indices-paths",
+        ) from error
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{path} is not valid JSON", remedy=str(error)) from error
+    if not isinstance(value, dict) or not value:
+        raise ConfigError(
+            f"{path} should hold an object of at least one index",
+            remedy='write {"name": "path/to/index/folder"}',
+        )
+    base = path.resolve().parent
+    return {name: _entry(name, entry, base, defaults) for name, entry in value.items()}
+
+
+def _entry(name: str, entry: object, base: Path, defaults: IndexOptions) -> IndexOptions:
+    if isinstance(entry, str):
+        entry = {"indice_folder": entry}
+    if not isinstance(entry, dict):
+        raise ConfigError(f"index {name!r} should be a folder or an object of options", value=entry)
+    if "indice_folder" not in entry:
+        raise ConfigError(f"index {name!r} has no indice_folder", remedy="add it")
+    changes = {key: _value(name, key, value, base) for key, value in entry.items()}
+    return replace(defaults, **changes)
+
+
+def _value(name: str, key: str, value: object, base: Path) -> Any:
+    if key not in _KEYS:
+        near = difflib.get_close_matches(key, _KEYS, n=1)
+        raise ConfigError(
+            f"index {name!r} has an unknown option {key!r}",
+            remedy=f"did you mean {near[0]!r}?" if near else f"known: {', '.join(_KEYS)}",
+        )
+    wrong = ConfigError(f"option {key!r} of index {name!r} has the wrong type", value=value)
+    if key in _PATHS:
+        if not isinstance(value, str):
+            raise wrong
+        return base / value
+    if key in _TUPLES:
+        if isinstance(value, str):
+            value = [value]
+        if value is None and key == "image_roots":
+            return None
+        if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+            raise wrong
+        return tuple(base / v for v in value) if key == "image_roots" else tuple(value)
+    if key == "clip_model":
+        if value is not None and not isinstance(value, str):
+            raise wrong
+        return value
+    if not isinstance(value, bool):
+        raise wrong
+    return value

@@ -1,0 +1,153 @@
+"""Plain frozen values that every layer shares."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+IdArray = NDArray[np.int64]
+Modality = Literal["image", "text"]
+MODALITIES: tuple[Modality, ...] = ("image", "text")
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderIdentity:
+    """What makes two embeddings comparable: weights, preprocessing, tokenizer, precision family.
+
+    ``name`` is for people (``emoji``, ``ViT-B/32``) and is not compared; two names of the same
+    weights are the same encoder.
+    """
+
+    name: str
+    dimension: int
+    weights_sha256: str
+    preprocessing_sha256: str
+    precision: str = "fp32"
+
+    @property
+    def key(self) -> str:
+        """64 hex digits, equal exactly for encoders whose embeddings may be compared."""
+        parts = (self.weights_sha256, self.preprocessing_sha256, self.precision)
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def matches(self, other: EncoderIdentity) -> bool:
+        """Whether vectors of the two lie in one space."""
+        return self.key == other.key
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "key": self.key}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> EncoderIdentity:
+        return cls(
+            name=str(value["name"]),
+            dimension=int(value["dimension"]),
+            weights_sha256=str(value["weights_sha256"]),
+            preprocessing_sha256=str(value["preprocessing_sha256"]),
+            precision=str(value.get("precision", "fp32")),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.dimension}-d, {self.precision}, {self.key[:12]})"
+
+
+def fingerprint(value: Mapping[str, Any]) -> str:
+    """sha256 of a JSON object, independent of the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class TextTerm:
+    """Words to search for."""
+
+    text: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTerm:
+    """A picture to search for: the bytes of a file."""
+
+    data: bytes = field(repr=False)
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EmbeddingTerm:
+    """A vector to search for: ``(d,)`` float32, of any length but zero."""
+
+    embedding: FloatArray = field(repr=False)
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ItemTerm:
+    """An item of the index to search for, by its id."""
+
+    id: int
+    weight: float = 1.0
+
+
+Term = TextTerm | ImageTerm | EmbeddingTerm | ItemTerm
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One question to one index.
+
+    ``k``: how many hits; ``metadata_k``: how many of them, from the best, carry metadata (all
+    when None); ``columns``: which metadata columns (all when None; unknown ones are left out).
+    ``wishes``: names of optional models the caller would like applied; those that are not
+    loaded come back in ``Page.ignored``.
+    """
+
+    terms: tuple[Term, ...]
+    modality: Modality = "image"
+    k: int = 40
+    metadata_k: int | None = None
+    columns: tuple[str, ...] | None = None
+    deduplicate: bool = False
+    wishes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One result; ``similarity`` is the inner product of unit vectors: higher is better."""
+
+    id: int
+    similarity: float
+    metadata: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Page:
+    """The answer to a :class:`Query`, best first.
+
+    ``ids``: ``(n,)`` int64 without duplicates or padding; ``similarities``: ``(n,)`` float32,
+    never rising; ``metadata``: a table whose row i belongs to hit i, for the first
+    ``metadata.num_rows`` hits.
+    """
+
+    ids: IdArray
+    similarities: FloatArray
+    metadata: pa.Table
+    ignored: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def hits(self) -> Iterator[Hit]:
+        """The hits one by one, as Python values."""
+        rows: list[dict[str, Any]] = self.metadata.to_pylist()
+        for i, (id_, similarity) in enumerate(
+            zip(self.ids.tolist(), self.similarities.tolist(), strict=True)
+        ):
+            yield Hit(id_, similarity, rows[i] if i < len(rows) else None)

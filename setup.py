@@ -1,0 +1,73 @@
+"""Package metadata; the settings of the tools are in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(
+    r'__version__ = "(.+)"', (ROOT / "search_back/__init__.py").read_text(encoding="utf-8")
+).group(1)
+
+setup(
+    name="search_back",
+    version=VERSION,
+    description="A search engine for your own pictures: by words, by picture, by address.",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    license_files=["LICENSE", "NOTICE"],
+    python_requires=">=3.10",
+    packages=[*find_packages(include=["search_back", "search_back.*"]), "search_back.front"],
+    package_dir={"search_back.front": "front"},
+    package_data={
+        "search_back": ["py.typed"],
+        "search_back.models": ["*.tar", "emoji/*"],
+        "search_back.front": ["*.html", "*.css", "*.js", "*.svg", "*.png", "*/*"],
+    },
+    include_package_data=False,
+    install_requires=[
+        "certifi>=2024.7",
+        "click>=8.1.8",
+        "faiss-cpu>=1.15",
+        "flask>=3.0",
+        "flask-cors>=5.0",
+        "ftfy>=6.1",
+        "h5py>=3.10",
+        "numpy>=1.26",
+        "onnxruntime>=1.20",
+        "open-clip-torch>=3.0",
+        "pillow>=11.0",
+        "platformdirs>=4.0",
+        "prometheus-client>=0.21",
+        "pyarrow>=17.0",
+        "pydantic>=2.9",
+        "requests>=2.32",
+        "tokenizers>=0.20",
+        "torch>=2.5",
+        "tqdm>=4.66",
+        "urllib3>=2.2",
+        "waitress>=3.0",
+    ],
+    extras_require={
+        "recipe": ["onnx>=1.17", "onnxscript>=0.5", "resvg-py>=0.2"],
+        "test": [
+            "hypothesis>=6.100",
+            "onnx>=1.17",
+            "onnxscript>=0.5",
+            "playwright>=1.50",
+            "pytest>=8.3",
+            "pytest-timeout>=2.3",
+        ],
+        "lint": ["import-linter>=2.1", "mypy>=1.13", "ruff>=0.8", "types-requests", "types-tqdm"],
+    },
+    entry_points={"console_scripts": ["search-back=search_back.cli:main"]},
+    classifiers=[
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+    ],
+)
