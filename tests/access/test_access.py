@@ -1,0 +1,506 @@
+"""Access: only pictures, only under the roots, and never at more than a picture's cost."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import struct
+import threading
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, features
+
+from search_back.access import PictureAccess, decode_base64_picture
+from search_back.config import Limits
+from search_back.errors import BadPicture, InvalidField, LimitExceeded
+
+RED, WHITE = (255, 0, 0), (255, 255, 255)
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that claims a size and holds next to nothing."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def halves(width: int = 80, height: int = 40, mode: str = "RGB") -> Image.Image:
+    """White with a red left half."""
+    image = Image.new("RGB", (width, height), WHITE)
+    image.paste(RED, (0, 0, width // 2, height))
+    return image.convert(mode)
+
+
+def encoded(image: Image.Image, format_: str = "PNG", **options: Any) -> bytes:
+    out = io.BytesIO()
+    image.save(out, format_, **options)
+    return out.getvalue()
+
+
+def opened(data: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
+
+
+def close(pixel: Any, expected: tuple[int, ...]) -> bool:
+    return bool(np.allclose(pixel, expected, atol=12))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    (folder / "sub").mkdir(parents=True)
+    halves().save(folder / "a.png")
+    halves().save(folder / "sub" / "b.jpg", quality=95)
+    halves().save(tmp_path / "outside.png")
+    return folder
+
+
+@pytest.fixture
+def access(root: Path) -> PictureAccess:
+    return PictureAccess([root], Limits())
+
+
+def test_paths_are_absolute_or_relative_to_a_root(access: PictureAccess, root: Path) -> None:
+    assert access.resolve(str(root / "a.png")) == root / "a.png"
+    assert access.resolve("a.png") == root / "a.png"
+    assert access.resolve("sub/../sub/b.jpg") == root / "sub" / "b.jpg"
+    assert access.resolve("../pictures/a.png") == root / "a.png"
+
+
+def test_every_root_is_looked_in(root: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    halves().save(other / "c.png")
+    access = PictureAccess([root, other, tmp_path / "missing"], Limits())
+    assert access.resolve("a.png") == root / "a.png"
+    assert access.resolve("c.png") == other / "c.png"
+    assert access.resolve("outside.png") is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "", ".", "..", "/", "~", "sub", "missing.png", "../outside.png", "sub/../../outside.png",
+        "..\\outside.png", "%2e%2e/outside.png",
+        "a.png/", "a.png/.", "a.png\0", "\0", "a.png\0.jpg",
+        "\ud800", "\udcff", "/proc/self/environ", "/etc/passwd", "/dev/zero", "/dev/stdin",
+        "file:///etc/passwd", "x" * 10_000, "a/" * 3000, "....//outside.png", "\n", "*",
+        "//etc/passwd",
+    ],
+)  # fmt: skip
+def test_nothing_else_is_found(access: PictureAccess, path: str) -> None:
+    if path in ("a.png/", "a.png/."):
+        assert access.resolve(path) in (None, access.resolve("a.png"))
+        return
+    assert access.resolve(path) is None
+    assert access.inline_jpeg(path) is None
+    for ask in (access.original, lambda path: access.thumbnail(path, 64)):
+        with pytest.raises(BadPicture, match="no such picture"):
+            ask(path)
+
+
+def test_outside_and_missing_read_the_same(access: PictureAccess, tmp_path: Path) -> None:
+    for name in ("outside.png", "missing.png"):
+        with pytest.raises(BadPicture) as caught:
+            access.original(str(tmp_path / name))
+        assert caught.value.what == "there is no such picture in the folders this server shows"
+
+
+def test_a_sibling_whose_name_begins_like_the_root_is_outside(
+    access: PictureAccess, tmp_path: Path
+) -> None:
+    (tmp_path / "pictures-private").mkdir()
+    halves().save(tmp_path / "pictures-private" / "p.png")
+    assert access.resolve(str(tmp_path / "pictures-private" / "p.png")) is None
+    assert access.resolve("../pictures-private/p.png") is None
+
+
+def test_links_count_as_what_they_lead_to(
+    access: PictureAccess, root: Path, tmp_path: Path
+) -> None:
+    (root / "in.png").symlink_to(root / "sub" / "b.jpg")
+    (root / "out.png").symlink_to(tmp_path / "outside.png")
+    (root / "folder").symlink_to(tmp_path)
+    (root / "loop.png").symlink_to(root / "loop.png")
+    (root / "broken.png").symlink_to(root / "gone.png")
+    (tmp_path / "entry.png").symlink_to(root / "a.png")
+    assert access.resolve("in.png") == root / "sub" / "b.jpg"
+    assert access.resolve(str(tmp_path / "entry.png")) == root / "a.png"
+    for name in ("out.png", "folder/outside.png", "loop.png", "broken.png"):
+        assert access.resolve(name) is None
+
+
+def test_a_root_may_be_a_link(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(root)
+    access = PictureAccess([tmp_path / "link"], Limits())
+    assert access.resolve(str(tmp_path / "link" / "a.png")) == root / "a.png"
+
+
+def test_without_roots_nothing_is_shown(root: Path) -> None:
+    assert PictureAccess([], Limits()).resolve(str(root / "a.png")) is None
+
+
+@pytest.mark.timeout(10)
+def test_a_fifo_is_not_waited_for(access: PictureAccess, root: Path) -> None:
+    os.mkfifo(root / "pipe.png")
+    assert access.resolve("pipe.png") is None
+    assert access.inline_jpeg("pipe.png") is None
+
+
+def test_names_in_any_script(access: PictureAccess, root: Path) -> None:
+    for name in ("été 🐈.png", "日本語.png", "a\nb.png", "'\"&<>.png", "e\u0301.png"):
+        halves().save(root / name)
+        assert access.resolve(name) == root / name
+        assert access.original(name)[1] == "image/png"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"just words", b"<html><script>alert(1)</script>", b"<svg xmlns='x'/>",
+        b"\xff\xd8\xff",
+        b"%PDF-1.7", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM",
+        b"II*\0", b"\0\0\0\x20ftypavif", b"RIFF\0\0\0\0WEBP", b"GIF89a<script>alert(1)</script>",
+    ],
+)  # fmt: skip
+def test_a_name_makes_no_picture(access: PictureAccess, root: Path, content: bytes) -> None:
+    for name in ("x.jpg", "x.png", "x.svg"):
+        (root / name).write_bytes(content)
+        assert access.inline_jpeg(name) is None
+        with pytest.raises(BadPicture):
+            access.thumbnail(name, 64)
+        if access.resolve(name) is not None:  # a header that says enough is served as that type
+            assert access.original(name)[1].startswith("image/")
+
+
+@pytest.mark.parametrize(
+    ("format_", "mime"),
+    [
+        ("JPEG", "image/jpeg"), ("PNG", "image/png"), ("WEBP", "image/webp"), ("GIF", "image/gif"),
+        ("BMP", "image/bmp"), ("AVIF", "image/avif"), ("TIFF", None),
+    ],
+)  # fmt: skip
+def test_the_type_is_that_of_the_content(
+    access: PictureAccess, root: Path, format_: str, mime: str | None
+) -> None:
+    if format_ == "AVIF" and not features.check("avif"):
+        pytest.skip("this Pillow reads no AVIF")
+    path = root / "picture.html"
+    path.write_bytes(encoded(halves(), format_))
+    if mime is None:
+        with pytest.raises(BadPicture, match=f"browsers do not show {format_}"):
+            access.original(str(path))
+    else:
+        assert access.original(str(path)) == (path, mime)
+    assert opened(access.thumbnail(str(path), 64)[0]).size == (64, 32)
+
+
+@pytest.mark.parametrize("size", [(10_000, 10_000), (65_535, 65_535)])
+def test_a_huge_header_is_not_decoded(
+    access: PictureAccess, root: Path, size: tuple[int, int]
+) -> None:
+    (root / "bomb.png").write_bytes(png_header(*size))
+    assert access.resolve("bomb.png") is None
+    assert access.inline_jpeg("bomb.png") is None
+    with pytest.raises(LimitExceeded, match="max_picture_pixels is 64000000") as caught:
+        access.thumbnail("bomb.png", 64)
+    assert caught.value.value == size[0] * size[1]
+
+
+def test_the_limit_is_of_pixels(root: Path) -> None:
+    assert PictureAccess([root], Limits(max_picture_pixels=3200)).resolve("a.png")
+    assert PictureAccess([root], Limits(max_picture_pixels=3199)).resolve("a.png") is None
+
+
+@pytest.mark.parametrize("side", [0, -1])
+def test_a_side_is_positive(access: PictureAccess, side: int) -> None:
+    with pytest.raises(InvalidField, match="at least 1") as caught:
+        access.thumbnail("a.png", side)
+    assert caught.value.field == "side"
+
+
+def test_a_side_has_a_limit(access: PictureAccess) -> None:
+    with pytest.raises(LimitExceeded, match="max_thumbnail_side is 1024"):
+        access.thumbnail("a.png", 1025)
+
+
+@pytest.mark.parametrize(("side", "size"), [(1, (1, 1)), (40, (40, 20)), (79, (79, 40))])
+def test_a_thumbnail_keeps_its_shape(
+    access: PictureAccess, side: int, size: tuple[int, int]
+) -> None:
+    for name in ("a.png", "sub/b.jpg"):
+        data, mime = access.thumbnail(name, side)
+        assert mime == "image/jpeg"
+        assert opened(data).size == size
+
+
+def test_a_thumbnail_is_never_enlarged(access: PictureAccess) -> None:
+    assert opened(access.thumbnail("a.png", 1024)[0]).size == (80, 40)
+
+
+def test_a_large_jpeg_is_decoded_small(
+    access: PictureAccess, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    halves(2000, 1500).save(root / "large.jpg")
+    decoded: list[tuple[int, int]] = []
+    load = Image.Image.resize
+    monkeypatch.setattr(
+        Image.Image,
+        "resize",
+        lambda self, *a, **k: (decoded.append(self.size), load(self, *a, **k))[1],
+    )
+    assert opened(access.thumbnail("large.jpg", 224)[0]).size == (224, 168)
+    assert decoded == [(500, 375)]
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(
+    access: PictureAccess, root: Path, orientation: int, format_: str
+) -> None:
+    """All eight give the same upright picture: red on the left, a blue corner above it."""
+    upright = halves(80, 40)
+    upright.paste((0, 0, 255), (0, 0, 16, 16))
+    back = {
+        1: None,
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }[orientation]
+    stored = upright if back is None else upright.transpose(back)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x010E] = "taken at home"
+    (root / "turned").write_bytes(encoded(stored, format_, exif=exif))
+    inline = access.inline_jpeg("turned")
+    assert inline is not None
+    for data in (access.thumbnail("turned", 80)[0], base64.b64decode(inline)):
+        image = opened(data)
+        assert image.size == (80, 40)
+        assert close(image.getpixel((5, 5)), (0, 0, 255))
+        assert close(image.getpixel((5, 35)), RED)
+        assert close(image.getpixel((75, 5)), WHITE)
+    assert b"taken at home" not in access.thumbnail("turned", 80)[0]
+
+
+def test_broken_exif_hides_no_picture(access: PictureAccess, root: Path) -> None:
+    broken = b"Exif\0\0II*\0\xff\xff\xff\xff\x12\x01garbage"
+    (root / "exif.jpg").write_bytes(encoded(halves(), "JPEG", exif=broken))
+    assert opened(access.thumbnail("exif.jpg", 64)[0]).size == (64, 32)
+    assert access.inline_jpeg("exif.jpg")
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK", "YCbCr", "LAB", "I", "F", "I;16"])
+def test_every_mode_gives_a_jpeg(access: PictureAccess, root: Path, mode: str) -> None:
+    if mode == "I;16":
+        image = Image.fromarray(np.full((40, 80), 32896, np.uint16))
+    elif mode == "LAB":
+        image = Image.new("LAB", (80, 40), (128, 0, 0))
+    else:
+        image = halves(mode=mode)
+    (root / "mode").write_bytes(encoded(image, "PNG" if mode == "P" else "TIFF"))
+    data, mime = access.thumbnail("mode", 64)
+    assert mime == "image/jpeg"
+    assert opened(data).mode in ("L", "RGB")
+    if mode == "I;16":
+        assert close(opened(data).getpixel((5, 5)), (128,))
+
+
+def test_cmyk_jpegs_keep_their_colours(access: PictureAccess, root: Path) -> None:
+    halves(mode="CMYK").save(root / "print.jpg", quality=95)
+    inline = access.inline_jpeg("print.jpg")
+    assert inline is not None
+    for data in (access.thumbnail("print.jpg", 80)[0], base64.b64decode(inline)):
+        assert opened(data).mode == "RGB"
+        assert close(opened(data).getpixel((5, 20)), RED)
+
+
+@pytest.mark.parametrize("kind", ["RGBA", "LA", "palette", "key", "gif"])
+def test_transparency_is_kept_in_a_thumbnail_and_white_inline(
+    access: PictureAccess, root: Path, kind: str
+) -> None:
+    image = Image.new("RGBA", (80, 40), (0, 0, 0, 0))
+    image.paste((*RED, 255), (0, 0, 40, 40))
+    options: dict[str, Any] = {}
+    if kind == "LA":
+        image = image.convert("LA")
+    elif kind in ("palette", "gif"):
+        image = image.convert("P")
+        image.putpalette([*RED, 0, 0, 0] + [0] * 762)
+        image.paste(0, (0, 0, 40, 40))
+        image.paste(1, (40, 0, 80, 40))
+        options["transparency"] = 1
+    elif kind == "key":
+        image = halves()
+        options["transparency"] = WHITE
+    (root / "clear").write_bytes(encoded(image, "GIF" if kind == "gif" else "PNG", **options))
+    data, mime = access.thumbnail("clear", 64)
+    assert mime == "image/webp"
+    small = opened(data)
+    assert small.mode == "RGBA"
+    alpha = small.getchannel("A")
+    assert (alpha.getpixel((5, 5)), alpha.getpixel((60, 5))) == (255, 0)
+    inline = access.inline_jpeg("clear")
+    assert inline is not None
+    assert close(opened(base64.b64decode(inline)).convert("RGB").getpixel((75, 5)), WHITE)
+
+
+def test_an_opaque_alpha_channel_costs_no_webp(access: PictureAccess, root: Path) -> None:
+    halves(mode="RGBA").save(root / "opaque.png")
+    assert access.thumbnail("opaque.png", 64)[1] == "image/jpeg"
+
+
+def test_a_colour_profile_is_kept(access: PictureAccess, root: Path) -> None:
+    halves().save(root / "p3.jpg", icc_profile=b"a profile")
+    assert opened(access.thumbnail("p3.jpg", 32)[0]).info["icc_profile"] == b"a profile"
+
+
+def test_inline_gives_a_jpeg_within_its_side(root: Path) -> None:
+    access = PictureAccess([root], Limits(max_inline_side=20))
+    for name in ("a.png", "sub/b.jpg"):
+        inline = access.inline_jpeg(name)
+        assert inline is not None
+        image = opened(base64.b64decode(inline))
+        assert (image.format, image.size) == ("JPEG", (20, 10))
+
+
+def test_inline_sends_a_small_jpeg_as_it_is(access: PictureAccess, root: Path) -> None:
+    inline = access.inline_jpeg("sub/b.jpg")
+    assert inline is not None
+    assert base64.b64decode(inline) == (root / "sub" / "b.jpg").read_bytes()
+
+
+def test_inline_leaves_out_what_is_behind_a_jpeg(access: PictureAccess, root: Path) -> None:
+    path = root / "sub" / "b.jpg"
+    path.write_bytes(path.read_bytes() + b"secret" * 10_000 + b"\xff\xd9")
+    inline = access.inline_jpeg("sub/b.jpg")
+    assert inline is not None
+    assert b"secret" not in base64.b64decode(inline)
+
+
+def test_a_truncated_picture_is_unreadable(access: PictureAccess, root: Path) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))
+    for format_ in ("JPEG", "PNG", "WEBP"):
+        whole = encoded(noise, format_)
+        (root / "cut").write_bytes(whole[: len(whole) // 2])
+        assert access.inline_jpeg("cut") is None
+        with pytest.raises(BadPicture):
+            access.thumbnail("cut", 32)
+
+
+def test_a_thumbnail_is_kept_until_the_file_changes(
+    access: PictureAccess, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = access.thumbnail("a.png", 32)
+    with monkeypatch.context() as patch:
+        patch.setattr(Image.Image, "save", lambda *_, **__: pytest.fail("made again"))
+        assert access.thumbnail(str(root / "a.png"), 32) == first
+    Image.new("RGB", (10, 20)).save(root / "a.png")
+    assert opened(access.thumbnail("a.png", 32)[0]).size == (10, 20)
+
+
+def test_the_cache_is_bounded_in_bytes(root: Path) -> None:
+    one = len(PictureAccess([root], Limits()).thumbnail("a.png", 64)[0])
+    access = PictureAccess([root], Limits(), cache_bytes=3 * one)
+    for i in range(20):
+        halves(80 + i, 40).save(root / f"{i}.png")
+        access.thumbnail(f"{i}.png", 64)
+        assert access._cache.size <= 3 * one
+    assert access._cache.size == sum(len(data) for data, _ in access._cache._entries.values())
+    assert 1 <= len(access._cache._entries) <= 4
+
+
+def test_the_latest_used_thumbnail_stays(root: Path) -> None:
+    one = len(PictureAccess([root], Limits()).thumbnail("a.png", 64)[0])
+    access = PictureAccess([root], Limits(), cache_bytes=2 * one + one // 2)
+    for i in range(6):
+        halves(80, 40).save(root / f"{i}.png")
+        access.thumbnail(f"{i}.png", 64)
+        access.thumbnail("0.png", 64)
+    assert {Path(key[0]).name for key in access._cache._entries} == {"0.png", "5.png"}
+
+
+def test_threads_share_one_access(root: Path) -> None:
+    access = PictureAccess([root], Limits(), cache_bytes=2000)
+    sizes: list[tuple[int, int]] = []
+
+    def work(side: int) -> None:
+        sizes.extend(opened(access.thumbnail("a.png", side)[0]).size for _ in range(10))
+
+    threads = [threading.Thread(target=work, args=[10 + 2 * i]) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(set(sizes)) == [(10, 5), (12, 6), (14, 7), (16, 8)]
+    assert len(sizes) == 40
+
+
+def test_base64_in_every_dress() -> None:
+    data = encoded(halves(13, 7))
+    plain = base64.b64encode(data).decode()
+    dresses = [
+        plain,
+        plain.rstrip("="),
+        f"data:image/png;base64,{plain}",
+        f"DATA:image/png;name=a;BASE64,{plain}",
+        f"data:;base64,{plain}",
+        f" \n{plain[:40]}\r\n{plain[40:]}\t ",
+        f"data:image/png;base64, {plain[:8]} {plain[8:]}",
+        base64.urlsafe_b64encode(data).decode(),
+        base64.urlsafe_b64encode(data).decode().rstrip("="),
+    ]
+    for dress in dresses:
+        assert decode_base64_picture(dress, Limits()) == data
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "   ", "=", "!!!!", "abcde", "été", "\ud800", "data:image/png,abcd", "data:image/png",
+        "data:image/png;base64,", "x,abcd", "ab=cd", "http://example.org/a.png", "\0\0\0\0",
+    ],
+)  # fmt: skip
+def test_what_is_not_base64_is_said_to_be_so(text: str) -> None:
+    with pytest.raises(InvalidField, match="image is not base64") as caught:
+        decode_base64_picture(text, Limits())
+    assert caught.value.field == "image"
+
+
+@pytest.mark.parametrize(
+    "data", [b"just words", b"<svg/>", b"\x89PNG\r\n\x1a\n", b"%!PS-Adobe-3.0 EPSF-3.0\n"]
+)
+def test_what_is_not_a_picture_is_said_to_be_so(data: bytes) -> None:
+    with pytest.raises(BadPicture, match="image is not a picture"):
+        decode_base64_picture(base64.b64encode(data).decode(), Limits())
+
+
+def test_a_sent_picture_has_limits() -> None:
+    data = encoded(halves())
+    text = base64.b64encode(data).decode()
+    assert decode_base64_picture(text, Limits(max_picture_bytes=len(data))) == data
+    with pytest.raises(LimitExceeded, match="max_picture_bytes") as caught:
+        decode_base64_picture(text, Limits(max_picture_bytes=len(data) - 1))
+    assert caught.value.value == len(data)
+    with pytest.raises(LimitExceeded, match="max_picture_pixels"):
+        decode_base64_picture(text, Limits(max_picture_pixels=3199))
+    bomb = base64.b64encode(png_header(10_000, 10_000)).decode()
+    with pytest.raises(LimitExceeded, match="max_picture_pixels"):
+        decode_base64_picture(bomb, Limits())

@@ -1,0 +1,135 @@
+"""Metrics: the names dashboards query, and a summary that people read."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from search_back.interfaces import StepTimer
+from search_back.metrics import BUCKETS, STEPS, Metrics
+
+NAMES = [
+    "full_knn_request_time",
+    "download_time",
+    "text_clip_inference_time",
+    "image_clip_inference_time",
+    "metadata_get_time",
+    "knn_index_time",
+    "dedup_time",
+    "safety_time",
+    "image_prepro_time",
+    "text_prepro_time",
+]
+
+
+def samples(metrics: Metrics) -> dict[str, float]:
+    body, _ = metrics.exposition()
+    families = text_string_to_metric_families(body.decode())
+    return {
+        sample.name + "".join(sample.labels.values()): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def test_every_histogram_of_the_contract_is_exposed_from_the_start() -> None:
+    values = samples(Metrics())
+    assert list(STEPS) == NAMES
+    for name in NAMES:
+        assert values[f"{name}_count"] == 0
+        assert values[f"{name}_sum"] == 0
+        assert values[f"{name}_bucket+Inf"] == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_help_text_says_the_words_of_its_name(name: str) -> None:
+    for word in name.removesuffix("_time").split("_"):
+        assert word in STEPS[name]
+
+
+def test_buckets_go_from_half_a_millisecond_to_half_a_minute() -> None:
+    assert (BUCKETS[0], BUCKETS[-1]) == (0.0005, 30.0)
+    assert list(BUCKETS) == sorted(set(BUCKETS))
+
+
+def test_timer_counts_a_block_also_where_it_raises() -> None:
+    metrics = Metrics()
+    timer: StepTimer = metrics.timer
+    with timer("knn_index_time"):
+        pass
+    with pytest.raises(RuntimeError), timer("knn_index_time"):
+        raise RuntimeError
+    values = samples(metrics)
+    assert values["knn_index_time_count"] == 2
+    assert values["knn_index_time_bucket30.0"] == 2
+    assert values["download_time_count"] == 0
+
+
+def test_timer_refuses_a_step_nobody_would_find() -> None:
+    with pytest.raises(ValueError, match="'knn_time' is not one of full_knn_request_time"):
+        Metrics().timer("knn_time")
+
+
+def test_errors_are_counted_by_code() -> None:
+    metrics = Metrics()
+    for code in ("unknown_index", "bad_picture", "unknown_index"):
+        metrics.count_error(code)
+    values = samples(metrics)
+    assert values["search_back_errors_totalunknown_index"] == 2
+    assert values["search_back_errors_totalbad_picture"] == 1
+
+
+def test_exposition_is_prometheus_text_and_tells_the_process() -> None:
+    body, content_type = Metrics().exposition()
+    assert content_type.startswith("text/plain; version=")
+    assert b"process_cpu_seconds_total" in body
+
+
+def test_two_apps_do_not_share_counts() -> None:
+    one, other = Metrics(), Metrics()
+    with one.timer("dedup_time"):
+        pass
+    assert samples(one)["dedup_time_count"] == 1
+    assert samples(other)["dedup_time_count"] == 0
+
+
+def test_threads_lose_no_count() -> None:
+    metrics = Metrics()
+
+    def work() -> None:
+        for _ in range(200):
+            with metrics.timer("dedup_time"):
+                pass
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert samples(metrics)["dedup_time_count"] == 800
+
+
+def test_summary_without_a_call_divides_by_nothing() -> None:
+    summary = Metrics().summary()
+    assert summary.startswith("0 calls to /knn-service, 0.000000 s on average")
+    for name in NAMES:
+        assert f"\n{name} " in summary
+
+
+def test_summary_orders_the_steps_by_total_cost() -> None:
+    metrics = Metrics()
+    observe = {"full_knn_request_time": [0.5, 1.5], "dedup_time": [0.4], "download_time": [1.0]}
+    for step, values in observe.items():
+        for value in values:
+            metrics._steps[step].observe(value)
+    lines = metrics.summary().splitlines()
+    assert lines[0].startswith("2 calls to /knn-service, 1.0000")
+    assert lines[2].split() == ["name", "calls", "average", "share", "description"]
+    assert [line.split()[:5] for line in lines[3:6]] == [
+        ["full_knn_request_time", "2", "1.000000", "s", "100.0%"],
+        ["download_time", "1", "1.000000", "s", "50.0%"],
+        ["dedup_time", "1", "0.400000", "s", "20.0%"],
+    ]
+    assert len(lines) == 3 + len(NAMES)
