@@ -1,0 +1,186 @@
+"""Items to rows and vectors: decoded in threads ahead of the encoder, in order, within bounds."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search_back.errors import SearchBackError
+from search_back.inference.items import (
+    Blob,
+    Item,
+    Row,
+    decode_caption,
+    decode_metadata,
+)
+from search_back.inference.plan import Plan
+from search_back.inference.report import Failure, Stage
+from search_back.interfaces import Encoder
+from search_back.types import FloatArray
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+Found = TypeVar("Found")
+
+
+@dataclass(slots=True)
+class Prepared:
+    """An item, read and decoded. ``row`` is None where nothing of it is kept."""
+
+    key: str = ""
+    row: Row | None = None
+    pixels: FloatArray | None = None
+    failures: list[Failure] = field(default_factory=list)
+    is_item: bool = True
+    dropped: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """Consecutive items, encoded.
+
+    ``image``, ``text``: ``(n, d)`` float32, unit rows, one for each of ``rows``; None where not
+    asked for. ``items``: how many were looked into; ``dropped``: how many pictures were left out
+    for lack of a readable caption.
+    """
+
+    rows: list[Row]
+    image: FloatArray | None
+    text: FloatArray | None
+    failures: list[Failure]
+    items: int
+    dropped: int
+
+
+def prepare(item: Item | Failure | None, encoder: Encoder, plan: Plan) -> Prepared:
+    """Read and decode one item; whatever is wrong with it becomes a failure of its own.
+
+    Caption first: where texts are embedded, a picture without one needs no decoding.
+    """
+    if item is None:
+        return Prepared(is_item=False, dropped=True)
+    if isinstance(item, Failure):
+        return Prepared(failures=[item], is_item=False)
+    result = Prepared(key=item.key)
+    caption = _part(item.caption, decode_caption, "caption", result)
+    if plan.text and caption is None:
+        result.dropped = plan.image
+        return result
+    metadata = _part(item.metadata, decode_metadata, "metadata", result)
+    if plan.image:
+        result.pixels = _part(item.image, encoder.preprocess, "picture", result)
+        if result.pixels is None:
+            return result
+    result.row = Row(item.image_path, caption, metadata)
+    return result
+
+
+def bounded_map(
+    function: Callable[[In], Out], inputs: Iterable[In], *, workers: int, look_ahead: int
+) -> Generator[Out, None, None]:
+    """``map`` in threads, in order, never more than ``look_ahead`` inputs ahead of the consumer.
+
+    Close it, or exhaust it: the threads end with it. An exception of ``function`` is raised in
+    its turn.
+    """
+    pending: deque[Future[Out]] = deque()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="inference")
+    try:
+        for value in inputs:
+            pending.append(pool.submit(function, value))
+            if len(pending) >= look_ahead:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def batches(
+    items: Iterable[Item | Failure | None],
+    encoder: Encoder,
+    plan: Plan,
+    *,
+    batch_size: int,
+    workers: int,
+) -> Generator[Batch, None, None]:
+    """Encode items in batches, while the pool decodes the next batch. Close it, or exhaust it."""
+    results = bounded_map(
+        lambda item: prepare(item, encoder, plan),
+        items,
+        workers=workers,
+        look_ahead=batch_size + 2 * workers,
+    )
+    try:
+        kept: list[Prepared] = []
+        seen: list[Prepared] = []
+        for result in results:
+            seen.append(result)
+            if result.row is not None:
+                kept.append(result)
+            # Failures are handed on too, so that a limit on them acts without a full batch.
+            if len(kept) == batch_size or len(seen) >= 4 * batch_size:
+                yield _encode(kept, seen, encoder, plan)
+                kept, seen = [], []
+        if seen:
+            yield _encode(kept, seen, encoder, plan)
+    finally:
+        results.close()
+
+
+def _encode(kept: list[Prepared], seen: list[Prepared], encoder: Encoder, plan: Plan) -> Batch:
+    failures = [failure for result in seen for failure in result.failures]
+    rows = [result.row for result in kept if result.row is not None]
+    image = text = None
+    if rows and plan.image:
+        pixels = [result.pixels for result in kept if result.pixels is not None]
+        image = encoder.encode_pixels(np.stack(pixels))
+    if rows and plan.text:
+        text = encoder.encode_texts([row.caption or "" for row in rows])
+    usable = np.ones(len(rows), dtype=np.bool_)
+    for vectors in (image, text):
+        if vectors is not None:
+            assert vectors.shape == (len(rows), encoder.identity.dimension), vectors.shape
+            np.logical_and(usable, _usable(vectors), out=usable)
+    for i in np.flatnonzero(np.logical_not(usable)).tolist():
+        reason = "its embedding is zero, infinite or NaN"
+        failures.append(Failure(kept[i].key, "encode", reason))
+    return Batch(
+        rows=[row for row, good in zip(rows, usable.tolist(), strict=True) if good],
+        image=None if image is None else image[usable],
+        text=None if text is None else text[usable],
+        failures=failures,
+        items=sum(result.is_item for result in seen),
+        dropped=sum(result.dropped for result in seen),
+    )
+
+
+def _usable(vectors: FloatArray) -> NDArray[np.bool_]:
+    return np.logical_and(np.isfinite(vectors).all(axis=1), vectors.any(axis=1))
+
+
+def _part(
+    blob: Blob | None, decode: Callable[[bytes], Found], stage: Stage, result: Prepared
+) -> Found | None:
+    if blob is None:
+        return None
+    try:
+        return decode(blob())
+    # Decoders of pictures raise anything, from SyntaxError to struct.error; the item pays.
+    except Exception as error:
+        result.failures.append(Failure(result.key, stage, _reason(error)))
+        return None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, SearchBackError) or type(error) is ValueError:
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read: {error.strerror}"
+    return f"{type(error).__name__}: {error}"

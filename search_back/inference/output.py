@@ -1,0 +1,93 @@
+"""Where a run's result may go, and the manifest that completes it."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from search_back import __version__
+from search_back.errors import ConfigError
+from search_back.files import EMBEDDINGS_MANIFEST, FAILURES, sha256_file, write_json
+from search_back.inference.items import Reader
+from search_back.inference.writers import Written
+from search_back.types import EncoderIdentity
+
+FORMAT = 1
+_OURS = re.compile(
+    rf"{re.escape(EMBEDDINGS_MANIFEST)}|{re.escape(FAILURES)}"
+    r"|img_emb/img_emb_\d+\.npy|text_emb/text_emb_\d+\.npy|metadata/metadata_\d+\.parquet"
+    r"|(.*/)?(\.DS_Store|Thumbs\.db)"
+)
+
+
+def usable_output(folder: Path, *, overwrite: bool) -> Path:
+    """The real path of a folder that a result may be put at; raises ``ConfigError``.
+
+    A result replaces the whole folder, so one that holds anything but an earlier result is
+    refused even with ``overwrite``: it may be the pictures themselves.
+    """
+    target = folder.expanduser().resolve()
+    if not target.exists():
+        return target
+    if not target.is_dir():
+        raise ConfigError("the output folder is a file", value=str(target), remedy="give another")
+    if os.path.ismount(target):
+        raise ConfigError(
+            "the output folder is a mount point, which cannot be replaced as a whole",
+            value=str(target),
+            remedy=f"give a folder in it: {target / 'embeddings'}",
+        )
+    inside = [path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()]
+    foreign = next((name for name in inside if not _OURS.fullmatch(name)), None)
+    if foreign is not None:
+        raise ConfigError(
+            f"the output folder holds files that are no result of inference: {foreign}",
+            value=str(target),
+            remedy="give another --output-folder",
+        )
+    if inside and not overwrite:
+        raise ConfigError(
+            "the output folder holds the result of an earlier run",
+            value=str(target),
+            remedy="give another --output-folder, or --overwrite to replace it",
+        )
+    return target
+
+
+def write_manifest(
+    folder: Path,
+    *,
+    identity: EncoderIdentity,
+    reader: Reader,
+    written: Written,
+    has_image: bool,
+    has_text: bool,
+    failures: int,
+    dropped: int,
+    seconds: float,
+) -> None:
+    """``embeddings.json``: what the folder holds, which encoder made it, checksums of its files."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    manifest: dict[str, Any] = {
+        "format": FORMAT,
+        "search_back": __version__,
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "encoder": identity.to_json(),
+        "count": written.count,
+        "dimension": identity.dimension,
+        "partitions": written.partitions,
+        "has_image": has_image,
+        "has_text": has_text,
+        "input": list(reader.inputs),
+        "image_root": reader.image_root,
+        "columns": list(written.columns),
+        "failures": failures,
+        "dropped": dropped,
+        "seconds": round(seconds, 3),
+        "items_per_second": round(written.count / seconds, 3) if seconds > 0 else None,
+        "checksums": {path.relative_to(folder).as_posix(): sha256_file(path) for path in files},
+    }
+    write_json(folder / EMBEDDINGS_MANIFEST, manifest)

@@ -1,0 +1,117 @@
+"""What a run will embed, decided before the first picture is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from search_back.inference.items import Item, Reader, decode_caption
+from search_back.inference.report import Failure
+from search_back.inference.settings import InferenceSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is made of each item.
+
+    ``image``, ``text``: which embeddings. ``pairs_only``: a picture without a caption is left
+    out. ``total``: how many items will come, None where counting them would take too long.
+    ``notes``: why, in sentences.
+    """
+
+    image: bool
+    text: bool
+    pairs_only: bool
+    total: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Survey:
+    items: int = 0
+    captions: int = 0
+    unreadable: int = 0
+
+    @property
+    def missing(self) -> int:
+        return self.items - self.captions - self.unreadable
+
+
+def make_plan(settings: InferenceSettings, reader: Reader) -> Plan:
+    """Scan the input as far as the settings need it, and decide.
+
+    Rows of image embeddings, text embeddings and metadata always match, so texts are embedded
+    for all pictures or for none. Left to itself, a run loses no picture: one caption that is
+    missing or unreadable turns text embeddings off.
+    """
+    pairs_only = settings.enable_image and settings.enable_text is True
+    undecided = settings.enable_image and settings.enable_text is None
+    if not undecided:
+        total = None
+        if reader.scan_is_cheap:
+            survey = _survey(settings, reader, read_captions=False)
+            total = survey.captions if pairs_only else survey.items
+            if settings.subset_size is not None:
+                total = min(total, settings.subset_size)
+        return Plan(
+            image=settings.enable_image,
+            text=settings.enable_text is not False,
+            pairs_only=pairs_only,
+            total=total,
+        )
+    survey = _survey(settings, reader, read_captions=True)
+    text = 0 < survey.items == survey.captions
+    notes = () if text or not survey.items else (_why_no_text(survey),)
+    return Plan(image=True, text=text, pairs_only=False, total=survey.items, notes=notes)
+
+
+def selected(
+    items: Iterator[Item | Failure], plan: Plan, subset_size: int | None
+) -> Iterator[Item | Failure | None]:
+    """The items of a run, in order; None stands for a picture left out for lack of a caption."""
+    taken = 0
+    for item in items:
+        if isinstance(item, Failure):
+            yield item
+        elif plan.pairs_only and item.caption is None:
+            yield None
+        else:
+            yield item
+            taken += 1
+            if taken == subset_size:
+                return
+
+
+def _survey(settings: InferenceSettings, reader: Reader, *, read_captions: bool) -> _Survey:
+    survey = _Survey()
+    # A subset of pairs is counted in pairs, so there the whole input is looked at.
+    limit = settings.subset_size if read_captions else None
+    for item in reader.items(scan=True):
+        if isinstance(item, Failure):
+            continue
+        if survey.items == limit:
+            break
+        survey.items += 1
+        if item.caption is None:
+            continue
+        if read_captions:
+            try:
+                decode_caption(item.caption())
+            except (OSError, ValueError):
+                survey.unreadable += 1
+                continue
+        survey.captions += 1
+    return survey
+
+
+def _why_no_text(survey: _Survey) -> str:
+    if survey.missing == survey.items:
+        return "no picture has a caption: text embeddings are left out"
+    missing = f"{survey.missing} of {survey.items} pictures have no caption"
+    unreadable = f"{survey.unreadable} of {survey.items} captions cannot be read"
+    parts = [missing] if survey.missing else []
+    parts += [unreadable] if survey.unreadable else []
+    return (
+        f"{' and '.join(parts)}: text embeddings are left out and captions kept in the metadata; "
+        "give --enable-text True to keep only the pictures with a readable caption and embed both"
+    )

@@ -1,0 +1,71 @@
+"""Readers of the input, and which of them an input needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from search_back.errors import BadFolder, ConfigError
+from search_back.inference.items import Reader
+from search_back.inference.readers.files import FilesReader
+from search_back.inference.readers.tar import is_tar
+from search_back.inference.readers.webdataset import WebdatasetReader
+from search_back.inference.settings import InferenceSettings, expand_braces
+
+__all__ = ["FilesReader", "WebdatasetReader", "open_reader"]
+
+
+def open_reader(settings: InferenceSettings) -> Reader:
+    """The reader of ``settings.input_dataset``.
+
+    Raises ``BadFolder`` where an input does not exist, ``ConfigError`` where the inputs do not
+    fit the format.
+    """
+    paths = [
+        Path(name).expanduser()
+        for pattern in settings.input_dataset
+        for name in expand_braces(pattern)
+    ]
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        raise BadFolder(
+            f"{len(missing)} of {len(paths)} inputs do not exist",
+            value=str(missing[0]),
+            remedy="check --input-dataset",
+        )
+    form = settings.input_format
+    if form == "auto":
+        form = "webdataset" if all(is_tar(p) and p.is_file() for p in paths) else "files"
+    return _tars(paths, settings) if form == "webdataset" else _folder(paths, settings)
+
+
+def _folder(paths: list[Path], settings: InferenceSettings) -> Reader:
+    if len(paths) != 1 or not paths[0].is_dir():
+        raise ConfigError(
+            "pictures are read from one folder",
+            value=", ".join(map(str, paths)),
+            remedy="give one folder, or only names that end in .tar, .tar.gz or .tgz",
+        )
+    return FilesReader(paths[0], pictures=settings.enable_image, metadata=settings.enable_metadata)
+
+
+def _tars(paths: list[Path], settings: InferenceSettings) -> Reader:
+    tars: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            tars.append(path)
+            continue
+        inside = sorted(p for p in path.iterdir() if is_tar(p) and not p.name.startswith("."))
+        if not inside:
+            raise BadFolder(
+                "no tar in the folder",
+                value=str(path),
+                remedy="give a folder with .tar, .tar.gz or .tgz, or --input-format files",
+            )
+        tars += inside
+    return WebdatasetReader(
+        tars,
+        pictures=settings.enable_image,
+        metadata=settings.enable_metadata,
+        image_key=settings.wds_image_key,
+        caption_key=settings.wds_caption_key,
+    )

@@ -1,0 +1,163 @@
+"""Samples in tars, as WebDataset and img2dataset write them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from search_back.inference.items import (
+    IMAGE_EXTENSIONS,
+    METADATA_EXTENSION,
+    Blob,
+    Item,
+    misnamed,
+    printable,
+    storable,
+)
+from search_back.inference.readers.tar import TarDamaged, read_members
+from search_back.inference.report import Failure
+
+
+@dataclass(slots=True)
+class _Sample:
+    """Neighbours in a tar of one key; None: known to be there, not loaded."""
+
+    key: str
+    members: dict[str, bytes | None] = field(default_factory=dict)
+
+
+class WebdatasetReader:
+    """Reads tars one after another, in the order of their members.
+
+    Neighbouring members with one key make a sample; the key is the name up to the first dot of
+    its last part. The picture is the member ``image_key`` (several: ``jpg;png``), else the first
+    with a known extension. A tar that ends early or is damaged loses what follows the damage,
+    with the sample it falls in, and is listed as a failure. For one thread.
+    """
+
+    def __init__(
+        self,
+        tars: Sequence[Path],
+        *,
+        pictures: bool = True,
+        metadata: bool = False,
+        image_key: str = "jpg",
+        caption_key: str = "txt",
+    ) -> None:
+        self._tars = [tar.resolve() for tar in tars]
+        self._pictures = pictures
+        self._metadata = metadata
+        self._image_keys = tuple(dict.fromkeys((*image_key.lower().split(";"), *IMAGE_EXTENSIONS)))
+        self._caption_key = caption_key.lower()
+        self.inputs: tuple[str, ...] = tuple(map(str, self._tars))
+        self.image_root: str | None = None
+        # Headers of 10,000 members take a moment, and a compressed tar has to be unpacked.
+        self.scan_is_cheap = False
+        self.notes: list[str] = []
+
+    def items(self, *, scan: bool = False) -> Iterator[Item | Failure]:
+        without = 0
+        for tar in self._tars:
+            for sample in self._samples(tar, scan=scan):
+                if isinstance(sample, Failure):
+                    yield sample
+                    continue
+                item = self._item(sample)
+                if item is None:
+                    without += 1
+                elif storable(item.key):
+                    yield item
+                else:
+                    yield misnamed(item.key)
+        thing = "picture" if self._pictures else "caption"
+        self.notes = [f"{without} samples of the tars hold no {thing}"] if without else []
+
+    def nothing_found(self) -> tuple[str, str]:
+        where = self.inputs[0] + (f" and {len(self.inputs) - 1} more" if self.inputs[1:] else "")
+        if self._pictures:
+            return f"no picture in {where}", f"looked for members {' '.join(self._image_keys)}"
+        return f"no caption in {where}", f"looked for members {self._caption_key}"
+
+    def _samples(self, path: Path, *, scan: bool) -> Iterator[_Sample | Failure]:
+        sample: _Sample | None = None
+        complete = {self._caption_key}
+        try:
+            for member in read_members(path, lambda name: self._is_loaded(name, scan=scan)):
+                key, extension = split_member(member.name)
+                if not self._is_wanted(extension):
+                    continue
+                if not member.is_file:
+                    yield Failure(member.name, "read", f"a link or folder in {path}")
+                    continue
+                if sample is None or key != sample.key or extension in sample.members:
+                    if sample is not None:
+                        yield sample
+                        complete = set(sample.members)
+                    sample = _Sample(key)
+                sample.members[extension] = member.data
+        except TarDamaged as error:
+            # Cut within a sample, a picture would come without its caption; the sample before
+            # shows what belongs to one.
+            if sample is not None and complete <= sample.members.keys():
+                yield sample
+            after = f" after sample {printable(sample.key)}" if sample else ""
+            reason = f"the tar cannot be read to its end{after}: {error}; make it again"
+            yield Failure(str(path), "read", reason)
+        else:
+            if sample is not None:
+                yield sample
+
+    def _item(self, sample: _Sample) -> Item | None:
+        members = sample.members
+        picture = self._pick_picture(members)
+        # "a.b.jpg" of a plain tar has the key "a"; its caption is then "b.txt".
+        prefix = picture[: -len(picture.rsplit(".", 1)[-1])] if picture else ""
+        caption = _first(members, self._caption_key, prefix + self._caption_key)
+        if (picture if self._pictures else caption) is None:
+            return None
+        extra = _first(members, METADATA_EXTENSION, prefix + METADATA_EXTENSION)
+        return Item(
+            key=sample.key,
+            image_path=sample.key,
+            image=_held(members, picture) if self._pictures else None,
+            caption=_held(members, caption),
+            metadata=_held(members, extra) if self._metadata else None,
+        )
+
+    def _pick_picture(self, members: dict[str, bytes | None]) -> str | None:
+        exact = _first(members, *self._image_keys)
+        if exact is not None:
+            return exact
+        return next((name for name in members if self._is_picture(name)), None)
+
+    def _is_picture(self, extension: str) -> bool:
+        return extension in self._image_keys or extension.rsplit(".", 1)[-1] in IMAGE_EXTENSIONS
+
+    def _is_loaded(self, name: str, *, scan: bool) -> bool:
+        extension = split_member(name)[1]
+        if self._is_picture(extension):
+            return self._pictures and not scan
+        return self._is_wanted(extension)
+
+    def _is_wanted(self, extension: str) -> bool:
+        if self._is_picture(extension):
+            return True
+        names = {self._caption_key, METADATA_EXTENSION} if self._metadata else {self._caption_key}
+        return extension in names or any(extension.endswith(f".{name}") for name in names)
+
+
+def split_member(name: str) -> tuple[str, str]:
+    """``"x/000.seg.PNG"`` → ``("x/000", "seg.png")``; no extension where the file is hidden."""
+    folder, slash, last = name.rpartition("/")
+    stem, _, extension = last.partition(".")
+    return (folder + slash + stem, extension.lower()) if stem else (name, "")
+
+
+def _first(members: dict[str, bytes | None], *names: str) -> str | None:
+    return next((name for name in names if name in members), None)
+
+
+def _held(members: dict[str, bytes | None], name: str | None) -> Blob | None:
+    data = members.get(name) if name is not None else None
+    return None if data is None else lambda: data

@@ -1,0 +1,123 @@
+"""What a run is asked to do; ``pictures/{00..03}.tar`` written out."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from search_back.errors import ConfigError
+
+InputFormat = Literal["auto", "files", "webdataset"]
+
+_BRACES = re.compile(r"\{([^{}]*)\}")
+_RANGE = re.compile(r"(\d+)\.\.(\d+)")
+MAX_EXPANSION = 100_000
+
+
+def usable_cores() -> int:
+    """Cores this process may run on: fewer than the machine has, in a container."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceSettings:
+    """One run of inference. Raises ``ConfigError`` for values that cannot work.
+
+    ``input_dataset``: one folder of pictures, or tars, where a brace pattern stands for many.
+    ``enable_text``: None: where every picture has a readable caption; True: only the pictures
+    that have one are kept; False: never. Captions reach the metadata in all three.
+    ``write_batch_size``: rows a partition. ``subset_size``: only the first so many items.
+    ``max_failures``: the run stops, and leaves nothing, past so many failures; None: never.
+    ``max_metadata_columns``: keys of JSON metadata after the first so many are left out.
+    ``overwrite``: replace the result of an earlier run, once the new one is whole.
+    """
+
+    input_dataset: tuple[str, ...]
+    output_folder: Path
+    input_format: InputFormat = "auto"
+    batch_size: int = 256
+    num_prepro_workers: int = field(default_factory=usable_cores)
+    enable_image: bool = True
+    enable_text: bool | None = None
+    enable_metadata: bool = False
+    write_batch_size: int = 10**6
+    subset_size: int | None = None
+    wds_image_key: str = "jpg"
+    wds_caption_key: str = "txt"
+    max_failures: int | None = None
+    max_metadata_columns: int = 1000
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.input_dataset:
+            raise ConfigError("no input was given", remedy="give --input-dataset a folder or tars")
+        if self.input_format not in ("auto", "files", "webdataset"):
+            raise ConfigError(
+                "unknown --input-format",
+                value=self.input_format,
+                remedy="one of auto, files, webdataset",
+            )
+        if not self.enable_image and self.enable_text is False:
+            raise ConfigError(
+                "both --enable-image and --enable-text are off",
+                remedy="there is nothing to embed; turn one on",
+            )
+        for name, least in (
+            ("batch_size", 1),
+            ("num_prepro_workers", 1),
+            ("write_batch_size", 1),
+            ("subset_size", 1),
+            ("max_failures", 0),
+            ("max_metadata_columns", 0),
+        ):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                flag = "--" + name.replace("_", "-")
+                raise ConfigError(f"{flag} is too small", value=value, remedy=f"at least {least}")
+
+
+def expand_braces(pattern: str) -> list[str]:
+    """``{00..03}`` and ``{a,b}`` written out as a shell does, without repeats.
+
+    Numbers keep the leading zeros they are given with. A name that exists as it stands is not
+    expanded. Raises ``ConfigError`` where a pattern means more than ``MAX_EXPANSION`` names.
+    """
+    if "{" not in pattern or Path(pattern).exists():
+        return [pattern]
+    names = list(itertools.islice(_expand(pattern), MAX_EXPANSION + 1))
+    if len(names) > MAX_EXPANSION:
+        raise ConfigError(
+            f"a pattern means more than {MAX_EXPANSION} names",
+            value=pattern,
+            remedy="give a smaller range",
+        )
+    return list(dict.fromkeys(names))
+
+
+def _expand(pattern: str) -> Iterator[str]:
+    for braces in _BRACES.finditer(pattern):
+        options = _options(braces[1])
+        if options is not None:
+            before, after = pattern[: braces.start()], pattern[braces.end() :]
+            for option in options:
+                yield from _expand(before + option + after)
+            return
+    yield pattern
+
+
+def _options(inside: str) -> Iterable[str] | None:
+    span = _RANGE.fullmatch(inside)
+    if span:
+        first, last = int(span[1]), int(span[2])
+        padded = any(len(text) > 1 and text.startswith("0") for text in span.groups())
+        width = max(map(len, span.groups())) if padded else 0
+        step = 1 if first <= last else -1
+        return map(f"{{:0{width}d}}".format, range(first, last + step, step))
+    return inside.split(",") if "," in inside else None

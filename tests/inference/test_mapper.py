@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from search_back.inference.items import Item
+from search_back.inference.mapper import batches, bounded_map
+from search_back.inference.plan import Plan
+from search_back.inference.report import Failure
+from search_back.types import FloatArray
+from tests.fakes import FakeEncoder, picture_bytes
+
+IMAGES = Plan(image=True, text=False, pairs_only=False)
+
+
+def items(count: int, read: list[int]) -> Iterator[Item | Failure]:
+    data = picture_bytes("red")
+    for i in range(count):
+        read.append(i)
+        yield Item(key=str(i), image_path=str(i), image=lambda: data)
+
+
+def test_a_map_keeps_the_order_and_reads_no_further_than_its_look_ahead() -> None:
+    read: list[int] = []
+
+    def numbers() -> Iterator[int]:
+        for i in range(100):
+            read.append(i)
+            yield i
+
+    for done, value in enumerate(bounded_map(lambda n: n * 2, numbers(), workers=4, look_ahead=10)):
+        assert value == done * 2
+        assert len(read) <= done + 10
+    assert len(read) == 100
+
+
+def test_an_exception_is_raised_in_its_turn_and_ends_the_threads() -> None:
+    before = threading.active_count()
+    results = bounded_map(lambda n: 1 // (3 - n), range(10), workers=2, look_ahead=4)
+    assert [next(results) for _ in range(3)] == [0, 0, 1]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+    assert threading.active_count() == before
+
+
+def test_memory_is_bounded_by_the_batch_not_by_the_input(encoder: FakeEncoder) -> None:
+    read: list[int] = []
+    stream = batches(items(500, read), encoder, IMAGES, batch_size=8, workers=2)
+    done = 0
+    for batch in stream:
+        done += len(batch.rows)
+        assert len(read) <= done + 8 + 2 * 2
+    assert done == 500
+
+
+def test_the_next_batch_is_decoded_while_the_encoder_works() -> None:
+    ahead = threading.Event()
+    decoded = 0
+    lock = threading.Lock()
+
+    class Watching(FakeEncoder):
+        def preprocess(self, picture: bytes) -> FloatArray:
+            nonlocal decoded
+            with lock:
+                decoded += 1
+                if decoded >= 8:
+                    ahead.set()
+            return super().preprocess(picture)
+
+        def encode_pixels(self, pixels: FloatArray) -> FloatArray:
+            assert ahead.wait(10), "the encoder waits for pictures that nobody decodes"
+            return super().encode_pixels(pixels)
+
+    stream = batches(items(40, []), Watching(), IMAGES, batch_size=4, workers=2)
+    assert [len(batch.rows) for batch in stream] == [4] * 10
+
+
+def test_a_vector_that_points_nowhere_costs_its_item_only() -> None:
+    class Broken(FakeEncoder):
+        def encode_pixels(self, pixels: FloatArray) -> FloatArray:
+            vectors: FloatArray = super().encode_pixels(pixels).copy()
+            vectors[1], vectors[2] = np.nan, 0
+            return vectors
+
+    (batch,) = batches(items(4, []), Broken(), IMAGES, batch_size=4, workers=1)
+    assert [row.image_path for row in batch.rows] == ["0", "3"]
+    assert batch.image is not None and len(batch.image) == 2
+    assert [(f.key, f.stage) for f in batch.failures] == [("1", "encode"), ("2", "encode")]
+
+
+def test_failures_reach_the_caller_though_no_batch_fills(encoder: FakeEncoder) -> None:
+    failures = iter([Failure(str(i), "read", "bad") for i in range(100)])
+    found = list(batches(failures, encoder, IMAGES, batch_size=4, workers=1))
+    assert len(found) > 1
+    assert sum(len(batch.failures) for batch in found) == 100
+    assert sum(batch.items for batch in found) == 0
