@@ -1,0 +1,213 @@
+"""How fast does each metadata store take rows? And h5py one cell at a time, in the same run.
+
+::
+
+    python benchmarks/metadata.py --rows 1000000 > metadata.json
+
+A table of url, caption and flag; 1,000 and 100,000 random rows, 100,000 rows of a few lists of a
+vector index ("list order"), and all rows in random order. Runs of the stores are interleaved, files
+are warm. JSON on stdout: milliseconds (median, least, most; ``cpu_ms``: of the thread, median) and
+rows per millisecond; ``open_ms`` and ``private_mb``: what opening costs, in a fresh process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from search_back.metadata import open_metadata
+
+SEED = 0
+LISTS = 1000
+OPENING = """
+import json, sys, time
+from pathlib import Path
+import numpy as np
+from search_back.metadata import open_metadata
+def private():
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("RssAnon:")[1].split()[0]) / 1024
+before, start = private(), time.perf_counter()
+order = (lambda: None) if sys.argv[3] == "ordered" else None
+store = open_metadata(Path(sys.argv[1]), kind=sys.argv[2], reorder=order)
+store.take(np.array([0]))
+print(json.dumps([(time.perf_counter() - start) * 1e3, private() - before]))
+"""
+
+
+def table(rows: int) -> pa.Table:
+    """Rows such as those of a scraped data set."""
+    rng = np.random.default_rng(SEED)
+    hosts, words = rng.integers(0, 5000, rows).tolist(), rng.integers(1, 12, rows).tolist()
+    flags = np.array(["UNLIKELY", "UNSURE", "NSFW"], object)[rng.integers(0, 3, rows)]
+    return pa.table(
+        {
+            "url": pa.array(f"https://host{h}.example.org/{i:x}.jpg" for i, h in enumerate(hosts)),
+            "caption": pa.array(" ".join(["picture"] * w) + f" {i}" for i, w in enumerate(words)),
+            "flag": pa.array(flags, pa.string()),
+        }
+    )
+
+
+def build(root: Path, rows: int, order: np.ndarray[Any, Any]) -> dict[str, float]:
+    """The folders of all stores; seconds that ours took."""
+    data = table(rows)
+    for name in ("parquet", "hdf5", "ordered", "arrow", "batches"):
+        (root / name / "metadata").mkdir(parents=True)
+    for name in ("parquet", "hdf5", "ordered"):
+        pq.write_table(data, root / name / "metadata/0.parquet")
+    for name, size in (("arrow", rows), ("batches", -(-rows // 100))):
+        with pa.ipc.new_file(str(root / name / "metadata/0.arrow"), data.schema) as writer:
+            writer.write_table(data.combine_chunks(), max_chunksize=size)
+    (root / "legacy").mkdir()
+    with h5py.File(root / "legacy/metadata.hdf5", "w") as file:
+        for name in data.column_names:
+            values = np.array(data[name].to_pylist(), object)
+            file.create_dataset(
+                f"dataset/{name}", data=values, maxshape=(None,), compression="gzip"
+            )
+    seconds = {}
+    for name, reorder in (("hdf5", None), ("ordered", order)):
+        start = time.perf_counter()
+        open_metadata(root / name, kind="hdf5", reorder=reorder).close()
+        seconds[name] = round(time.perf_counter() - start, 2)
+    return seconds
+
+
+def cells(path: Path) -> Callable[[np.ndarray[Any, Any]], object]:
+    """One cell at a time through h5py, as the server before this one reads."""
+    group = h5py.File(path, "r")["dataset"]
+
+    def take(ids: np.ndarray[Any, Any]) -> object:
+        items: list[dict[str, Any]] = [{} for _ in ids]
+        for name in group:
+            for i, id_ in enumerate(ids):
+                items[i][name] = group[name][id_]
+        return items
+
+    return take
+
+
+def measure(
+    takes: dict[str, Callable[[np.ndarray[Any, Any]], object]],
+    ids: np.ndarray[Any, Any],
+    warm: np.ndarray[Any, Any],
+    repeat: int,
+    slow: dict[str, int],
+) -> dict[str, Any]:
+    """Interleaved runs; a store in ``slow`` is left out above so many rows.
+
+    Each takes a few other rows first, so that none pays for what the one before it left in the
+    processor's caches.
+    """
+    times: dict[str, list[float]] = {}
+    busy: dict[str, list[float]] = {}
+    for _ in range(repeat + 1):
+        for name, take in takes.items():
+            if len(ids) > slow.get(name, len(ids)):
+                continue
+            take(warm)
+            start, cpu = time.perf_counter(), time.thread_time()
+            take(ids)
+            times.setdefault(name, []).append((time.perf_counter() - start) * 1e3)
+            busy.setdefault(name, []).append((time.thread_time() - cpu) * 1e3)
+    result = {}
+    for name, runs in times.items():
+        median = statistics.median(runs[1:])
+        result[name] = {
+            "median_ms": round(median, 3),
+            "least_ms": round(min(runs[1:]), 3),
+            "most_ms": round(max(runs[1:]), 3),
+            "cpu_ms": round(statistics.median(busy[name][1:]), 3),
+            "rows_per_ms": round(len(ids) / median, 1),
+        }
+    return result
+
+
+def opening(root: Path) -> dict[str, Any]:
+    result = {}
+    for name in ("parquet", "arrow", "batches", "hdf5", "ordered", "legacy"):
+        kind = {"batches": "arrow", "ordered": "hdf5", "legacy": "hdf5"}.get(name, name)
+        output = subprocess.run(
+            [sys.executable, "-c", OPENING, str(root / name), kind, name],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        milliseconds, megabytes = json.loads(output)
+        result[name] = {"open_ms": round(milliseconds, 1), "private_mb": round(megabytes, 1)}
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--repeat", type=int, default=11)
+    options = parser.parse_args()
+    rows = options.rows
+    rng = np.random.default_rng(SEED)
+    # A list of an index holds scattered ids; a query reads some whole lists.
+    order = np.argsort(rng.integers(0, LISTS, rows), kind="stable")
+    many = min(100_000, rows)
+    places = (rng.permutation(LISTS)[:, None] * (rows // LISTS) + np.arange(rows // LISTS)).ravel()
+    sets = {
+        "1000 random": rng.integers(0, rows, 1000),
+        f"{many} random": rng.integers(0, rows, many),
+        f"{many} in list order": order[np.sort(places[:many])],
+        f"{rows} random": rng.permutation(rows),
+        f"{rows} in list order": order,
+    }
+    warm = rng.integers(0, rows, 200)
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        built = build(root, rows, order)
+        stores = {
+            "parquet": open_metadata(root / "parquet", kind="parquet"),
+            "arrow": open_metadata(root / "arrow", kind="arrow"),
+            "arrow in 100 batches": open_metadata(root / "batches", kind="arrow"),
+            "hdf5": open_metadata(root / "hdf5", kind="hdf5"),
+            "hdf5 ordered": open_metadata(root / "ordered", kind="hdf5", reorder=order),
+            "legacy": open_metadata(root / "legacy", kind="hdf5"),
+        }
+        takes: dict[str, Callable[[np.ndarray[Any, Any]], object]] = {
+            name: store.take for name, store in stores.items()
+        }
+        takes["h5py, cell by cell"] = cells(root / "legacy/metadata.hdf5")
+        slow = {"h5py, cell by cell": 1000, "legacy": 1000}
+        result = {
+            "question": "rows per millisecond of each metadata store",
+            "rows": rows,
+            "machine": {
+                "processor": platform.processor() or platform.machine(),
+                "cores": os.cpu_count(),
+                "load": os.getloadavg()[0],
+                "python": platform.python_version(),
+            },
+            "versions": {"pyarrow": pa.__version__, "h5py": h5py.__version__},
+            "build_s": built,
+            "opening": opening(root),
+            "take": {
+                name: measure(takes, ids, warm, options.repeat if len(ids) < 10**6 else 3, slow)
+                for name, ids in sets.items()
+            },
+        }
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""How an Arrow column lies in plain arrays, and back: one dataset for each Arrow buffer.
+
+A column is a group; what it holds depends on its type:
+
+=================  ================================================================
+strings, bytes     ``offsets`` (n + 1 int64) into ``bytes`` (uint8)
+numbers, times     ``values`` (n of the type; times as integers in their unit)
+booleans           ``bits`` (n bits, the lowest first, in uint8)
+decimals, fixed    ``bytes`` (n × width uint8)
+lists              ``offsets`` (n + 1 int64) into the group ``item``
+fixed-size lists   the group ``item`` (n × size)
+structs            the groups ``field.0``, ``field.1`` …
+any, with nulls    also ``valid`` (n bits, the lowest first, 1: there is a value)
+=================  ================================================================
+
+:func:`scatter` writes a column to such arrays batch by batch, :func:`gather` views the arrays as a
+column again without a copy. The caller validates it: that is quick, and sees offsets that end
+outside their bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+Buffers = Callable[[str], Any]
+"""The ``pa.Buffer`` of a dataset by its path; None where there is no such dataset."""
+
+_BITS: Final = ("valid", "bits")
+
+
+class Sink(Protocol):
+    """Takes the arrays of a column piece by piece."""
+
+    def numbers(self, path: str, values: NDArray[Any]) -> None:
+        """Append to a dataset of numbers."""
+        ...
+
+    def bits(self, path: str, flags: NDArray[np.bool_]) -> None:
+        """Append to a dataset of bits."""
+        ...
+
+    def last(self, path: str) -> int:
+        """The last number that was appended; writes a 0 first where there is none yet."""
+        ...
+
+
+def supported(kind: pa.DataType) -> bool:
+    """Whether columns of that type can be kept."""
+    if pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return supported(kind.value_type)
+    if pa.types.is_struct(kind):
+        return all(supported(kind.field(i).type) for i in range(kind.num_fields))
+    return (
+        pa.types.is_null(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_large_binary(kind)
+        or (not pa.types.is_nested(kind) and _width(kind) is not None)
+    )
+
+
+def number_type(kind: pa.DataType) -> np.dtype[Any] | None:
+    """The numpy type of a column kept as ``values``; None for other layouts."""
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        name = np.dtype(kind.to_pandas_dtype()).str[1:]
+        return np.dtype(f"<{name}")
+    if pa.types.is_temporal(kind) and not pa.types.is_interval(kind):
+        return np.dtype(f"<i{kind.bit_width // 8}")
+    return None
+
+
+def _width(kind: pa.DataType) -> int | None:
+    try:
+        return int(kind.bit_width)
+    except ValueError:
+        return None
+
+
+def is_bits(path: str) -> bool:
+    """Whether the dataset of that path counts bits rather than numbers."""
+    return path.rpartition("/")[2] in _BITS
+
+
+def scatter(path: str, array: pa.Array, sink: Sink) -> None:
+    """Append a piece of a column to the arrays under ``path``; any slice will do."""
+    kind, rows, start = array.type, len(array), array.offset
+    if pa.types.is_null(kind) or not rows:
+        return
+    sink.bits(f"{path}/valid", np.asarray(array.is_valid().to_numpy(zero_copy_only=False), bool))
+    dtype = number_type(kind)
+    if _has_offsets(kind):
+        offsets = np.frombuffer(array.buffers()[1], "<i8")[start : start + rows + 1]
+        first, end = int(offsets[0]), int(offsets[-1])
+        sink.numbers(f"{path}/offsets", offsets[1:] - first + sink.last(f"{path}/offsets"))
+        if pa.types.is_large_list(kind):
+            scatter(f"{path}/item", array.values.slice(first, end - first), sink)
+        else:
+            sink.numbers(f"{path}/bytes", _bytes(array.buffers()[2])[first:end])
+    elif pa.types.is_fixed_size_list(kind):
+        size = kind.list_size
+        scatter(f"{path}/item", array.values.slice(start * size, rows * size), sink)
+    elif pa.types.is_struct(kind):
+        for i in range(kind.num_fields):
+            scatter(f"{path}/field.{i}", array.field(i), sink)
+    elif pa.types.is_boolean(kind):
+        flags = array.fill_null(False).to_numpy(zero_copy_only=False)
+        sink.bits(f"{path}/bits", np.asarray(flags, bool))
+    elif dtype is not None:
+        values = np.frombuffer(array.buffers()[1], dtype)
+        sink.numbers(f"{path}/values", values[start : start + rows])
+    else:
+        width = kind.bit_width // 8
+        sink.numbers(
+            f"{path}/bytes", _bytes(array.buffers()[1])[start * width : (start + rows) * width]
+        )
+
+
+def gather(path: str, kind: pa.DataType, rows: int, buffers: Buffers) -> pa.Array:
+    """The column of ``rows`` rows whose arrays lie under ``path``, as a view of them."""
+    if pa.types.is_null(kind) or not rows:
+        return pa.nulls(rows, kind)
+    valid = buffers(f"{path}/valid")
+    children: list[pa.Array] = []
+    own: list[Any] = [valid]
+    if _has_offsets(kind):
+        offsets = buffers(f"{path}/offsets")
+        own.append(offsets)
+        if pa.types.is_large_list(kind):
+            below = int(np.frombuffer(offsets, "<i8")[rows])
+            if below < 0:
+                raise pa.ArrowInvalid(f"offset {below} in {path}")
+            children = [gather(f"{path}/item", kind.value_type, below, buffers)]
+        else:
+            own.append(buffers(f"{path}/bytes") or pa.py_buffer(b""))
+    elif pa.types.is_fixed_size_list(kind):
+        children = [gather(f"{path}/item", kind.value_type, rows * kind.list_size, buffers)]
+    elif pa.types.is_struct(kind):
+        children = [
+            gather(f"{path}/field.{i}", kind.field(i).type, rows, buffers)
+            for i in range(kind.num_fields)
+        ]
+    elif pa.types.is_boolean(kind):
+        own.append(buffers(f"{path}/bits") or pa.py_buffer(b""))
+    else:
+        name = "bytes" if number_type(kind) is None else "values"
+        own.append(buffers(f"{path}/{name}") or pa.py_buffer(b""))
+    return pa.Array.from_buffers(kind, rows, own, children=children or None)
+
+
+def _has_offsets(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_large_list(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_large_binary(kind)
+    )
+
+
+def _bytes(buffer: Any) -> NDArray[np.uint8]:
+    return np.frombuffer(buffer if buffer is not None else b"", np.uint8)

@@ -1,0 +1,115 @@
+"""Metadata in Parquet files, read into memory; and their rows as a stream, for building caches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from search_back.errors import CorruptFile
+from search_back.metadata.base import BATCH_ROWS, ColumnStore, present, without_columns
+from search_back.metadata.folder import data_files, need
+from search_back.metadata.schema import conform, unify
+from search_back.types import IdArray
+
+
+class ParquetSource:
+    """The rows of Parquet files, one file after the other, under one schema.
+
+    Opening reads the footers only. ``files``: in the order that defines the ids; ``columns``: those
+    to read, ones that no file has are left out. Raises ``CorruptFile`` with the name of a file that
+    cannot be read, ``BadFolder`` with a column whose types do not go together.
+    """
+
+    def __init__(self, files: Sequence[Path], columns: Sequence[str] | None = None) -> None:
+        self.files = tuple(files)
+        footers = [(path, _open(path)) for path in self.files]
+        self._rows = sum(int(footer.metadata.num_rows) for _, footer in footers)
+        schema = unify((path, footer.schema_arrow) for path, footer in footers)
+        self.schema = pa.schema([schema.field(name) for name in present(columns, schema)])
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.Table]:
+        """Every row in the order of ids, at most ``rows`` at a time, in bounded memory."""
+        for path in self.files:
+            with _open(path) as file:
+                names = present(self.schema.names, file.schema_arrow)
+                try:
+                    for batch in file.iter_batches(rows, columns=names):
+                        if names:
+                            yield conform(pa.Table.from_batches([batch]), self.schema, path)
+                    if not names:
+                        yield from self._empty(file.metadata.num_rows, rows, path)
+                except (pa.ArrowException, OSError) as error:
+                    raise _corrupt(path, error) from error
+
+    def table(self) -> pa.Table:
+        """All rows; each column is one chunk."""
+        parts = []
+        for path in self.files:
+            with _open(path) as file:
+                names = present(self.schema.names, file.schema_arrow)
+                try:
+                    part = file.read(columns=names) if names else _rows_of(file)
+                except (pa.ArrowException, OSError) as error:
+                    raise _corrupt(path, error) from error
+                parts.append(conform(part, self.schema, path))
+        if not self.schema.names:
+            return without_columns(self._rows)
+        table = pa.concat_tables(parts)
+        del parts
+        columns = []
+        for _ in self.schema:
+            # Letting go of the pieces as it goes: the peak is one column more, not one table.
+            columns.append(table.column(0).combine_chunks())
+            table = table.remove_column(0)
+        return pa.table(columns, schema=self.schema)
+
+    def _empty(self, total: int, rows: int, path: Path) -> Iterator[pa.Table]:
+        for start in range(0, total, rows):
+            yield conform(without_columns(min(rows, total - start)), self.schema, path)
+
+
+class ParquetStore(ColumnStore):
+    """Metadata of a folder of ``*.parquet``, held in memory as Arrow columns.
+
+    ``columns``: those to hold; None: all; ones that no file has are left out. Strings and lists
+    have 64-bit offsets, dictionaries are decoded, a column that some files lack is null there.
+    """
+
+    def __init__(self, source: Path | Sequence[Path], columns: Sequence[str] | None = None) -> None:
+        if isinstance(source, Path):
+            source = need(data_files(source).parquet, "Parquet", source)
+        rows = ParquetSource(source, columns)
+        super().__init__(str(rows.files[0].parent), rows.schema, len(rows))
+        self._table = rows.table()
+
+    def _take(self, ids: IdArray, names: list[str]) -> pa.Table:
+        if not names:
+            return without_columns(len(ids))
+        return self._table.select(names).take(pa.array(ids))
+
+    def close(self) -> None:
+        super().close()
+        self._table = self._schema.empty_table()
+
+
+def _rows_of(file: pq.ParquetFile) -> pa.Table:
+    return without_columns(file.metadata.num_rows)
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path, memory_map=True)
+    except (pa.ArrowException, OSError) as error:
+        raise _corrupt(path, error) from error
+
+
+def _corrupt(path: Path, error: Exception) -> CorruptFile:
+    return CorruptFile(
+        f"{path} cannot be read as Parquet ({error})", remedy="restore it, or make it again"
+    )
