@@ -1,0 +1,216 @@
+"""From an embeddings folder to an index folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from search_back.errors import BadFolder, ConfigError, CorruptFile
+from search_back.files import sha256_file
+from search_back.index import open_index
+from search_back.index.build import BuildSettings, build
+from search_back.index.choose import choose_factory, number_of_lists, parse_bytes
+from search_back.index.embeddings import open_embeddings
+from search_back.index.tune import exact_neighbours
+from search_back.types import EncoderIdentity, FloatArray
+from search_back.vectors import normalise
+
+D = 16
+IDENTITY = EncoderIdentity("tiny", D, "a" * 64, "b" * 64)
+
+
+def write_embeddings(
+    folder: Path, vectors: FloatArray, *, parts: int = 1, text: bool = False, manifest: bool = True
+) -> Path:
+    """An embeddings folder as inference leaves it."""
+    for name in ["img_emb", "text_emb"] if text else ["img_emb"]:
+        (folder / name).mkdir(parents=True)
+    (folder / "metadata").mkdir()
+    for i, rows in enumerate(np.array_split(np.arange(len(vectors)), parts)):
+        np.save(folder / f"img_emb/img_emb_{i}.npy", vectors[rows].astype(np.float16))
+        if text:
+            np.save(folder / f"text_emb/text_emb_{i}.npy", vectors[rows].astype(np.float16))
+        table = pa.table({"image_path": [f"{r}.jpg" for r in rows]})
+        pq.write_table(table, folder / f"metadata/metadata_{i}.parquet")
+    if manifest:
+        about = {"encoder": IDENTITY.to_json(), "image_root": "/pictures"}
+        (folder / "embeddings.json").write_text(json.dumps(about))
+    return folder
+
+
+@pytest.fixture
+def vectors() -> FloatArray:
+    return normalise(np.random.default_rng(0).standard_normal((900, D)))
+
+
+def settings(tmp_path: Path, **changes: object) -> BuildSettings:
+    return BuildSettings(tmp_path / "embeddings", tmp_path / "index", **changes)  # type: ignore[arg-type]
+
+
+def test_a_folder_is_built_whole(tmp_path: Path, vectors: FloatArray) -> None:
+    write_embeddings(tmp_path / "embeddings", vectors, parts=3, text=True)
+    report = build(settings(tmp_path))
+    manifest = json.loads((tmp_path / "index/index.json").read_text())
+    assert manifest == json.loads(json.dumps(report.manifest))
+    assert EncoderIdentity.from_json(manifest["encoder"]).matches(IDENTITY)
+    assert manifest["image_root"] == "/pictures"
+    assert manifest["columns"] == ["image_path"]
+    assert set(manifest["indices"]) == {"image", "text"}
+    assert manifest["indices"]["image"]["measured"]["recall_at_10"] == {"image": 1.0, "text": 1.0}
+    files = {p.relative_to(tmp_path / "index").as_posix() for p in _files(tmp_path / "index")}
+    assert set(manifest["checksums"]) == files - {"index.json"}
+    for name, digest in manifest["checksums"].items():
+        assert sha256_file(tmp_path / "index" / name) == digest
+    index = open_index(tmp_path / "index/image.index")
+    assert index.search(vectors, 1)[1][:, 0].tolist() == list(range(900))
+
+
+def _files(folder: Path) -> list[Path]:
+    return [p for p in folder.rglob("*") if p.is_file()]
+
+
+def test_an_inverted_file_is_tuned_to_its_recall(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    vectors = normalise(rng.standard_normal((4000, D)))
+    write_embeddings(tmp_path / "embeddings", vectors)
+    report = build(settings(tmp_path, factory="IVF32,Flat"))
+    about = report.manifest["indices"]["image"]
+    assert about["measured"]["recall_at_10"]["image"] >= 0.95
+    assert 1 < about["search"]["nprobe"] <= 32
+    # One step less would not have been enough, else the search settings waste time.
+    index = open_index(tmp_path / "index/image.index")
+    queries = vectors[:200]
+    stored = open_embeddings(tmp_path / "embeddings").vectors["image"]
+    truth = exact_neighbours(stored, queries, 10)
+    less = index.with_settings(type(index._settings)(nprobe=about["search"]["nprobe"] // 4))
+    found = less.search(queries, 10)[1]
+    recall = np.mean([len(set(t) & set(f)) / 10 for t, f in zip(truth, found, strict=True)])
+    assert recall < 0.95
+
+
+def test_partitions_are_read_by_their_numbers(tmp_path: Path, vectors: FloatArray) -> None:
+    write_embeddings(tmp_path / "embeddings", vectors, parts=12)  # 10 sorts before 2 as text
+    found = open_embeddings(tmp_path / "embeddings").vectors["image"]
+    stored = np.concatenate(list(found.blocks(100)))
+    assert stored == pytest.approx(vectors, abs=1e-3)
+    rows, numbers = found.sample(50)
+    assert rows == pytest.approx(vectors[numbers], abs=1e-3)
+
+
+def test_a_folder_of_another_program_is_taken(tmp_path: Path, vectors: FloatArray) -> None:
+    write_embeddings(tmp_path / "embeddings", vectors, manifest=False)
+    report = build(settings(tmp_path))
+    assert report.manifest["encoder"] is None
+    assert any("--clip-model" in note for note in report.notes)
+
+
+def test_an_index_is_not_replaced_unasked(tmp_path: Path, vectors: FloatArray) -> None:
+    write_embeddings(tmp_path / "embeddings", vectors)
+    build(settings(tmp_path))
+    before = (tmp_path / "index/index.json").read_bytes()
+    with pytest.raises(BadFolder, match="--overwrite"):
+        build(settings(tmp_path))
+    assert (tmp_path / "index/index.json").read_bytes() == before
+    build(settings(tmp_path, overwrite=True, factory="IVF4,Flat"))
+    again = json.loads((tmp_path / "index/index.json").read_text())
+    assert again["indices"]["image"]["factory"] == "IVF4,Flat"
+
+
+def test_a_folder_of_something_else_is_never_replaced(tmp_path: Path, vectors: FloatArray) -> None:
+    write_embeddings(tmp_path / "embeddings", vectors)
+    (tmp_path / "index").mkdir()
+    (tmp_path / "index/photo.jpg").write_bytes(b"dear")
+    with pytest.raises(BadFolder, match="something else"):
+        build(settings(tmp_path, overwrite=True))
+    assert (tmp_path / "index/photo.jpg").read_bytes() == b"dear"
+
+
+def test_a_build_that_fails_leaves_nothing(
+    tmp_path: Path, vectors: FloatArray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_embeddings(tmp_path / "embeddings", vectors)
+
+    def fail(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("search_back.index.build.tune", fail)
+    with pytest.raises(OSError, match="full"):
+        build(settings(tmp_path))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["embeddings"]
+
+
+def test_broken_embeddings_are_named(tmp_path: Path, vectors: FloatArray) -> None:
+    with pytest.raises(BadFolder, match="does not exist"):
+        build(settings(tmp_path))
+    folder = write_embeddings(tmp_path / "embeddings", vectors, parts=2, text=True)
+    (folder / "img_emb/img_emb_1.npy").write_bytes(b"\x93NUMPY cut")
+    with pytest.raises(CorruptFile, match=r"img_emb_1\.npy"):
+        build(settings(tmp_path))
+    np.save(folder / "img_emb/img_emb_1.npy", np.zeros((3, D), np.float16))
+    with pytest.raises(CorruptFile, match="rows"):
+        build(settings(tmp_path))
+    for file in folder.rglob("*.npy"):
+        file.unlink()
+    with pytest.raises(BadFolder, match="search-back inference"):
+        build(settings(tmp_path))
+
+
+def test_a_factory_that_faiss_does_not_know(tmp_path: Path, vectors: FloatArray) -> None:
+    write_embeddings(tmp_path / "embeddings", vectors)
+    with pytest.raises(ConfigError, match="Nonsense"):
+        build(settings(tmp_path, factory="Nonsense"))
+
+
+@pytest.mark.parametrize(
+    ("count", "dimension", "memory", "expected"),
+    [
+        (2_000, 192, "4G", "Flat"),
+        (1_000_000, 512, "4G", "IVF4096,SQ8"),
+        (1_000_000, 512, "200M", "OPQ128_512,IVF4096,PQ128x8np"),
+        (20_000, 512, "1M", ConfigError),
+    ],
+)
+def test_the_kind_follows_count_and_memory(
+    count: int, dimension: int, memory: str, expected: str | type[Exception]
+) -> None:
+    budget = parse_bytes(memory, setting="max_index_memory_usage")
+    if isinstance(expected, str):
+        assert choose_factory(count, dimension, memory=budget) == expected
+    else:
+        with pytest.raises(expected, match="max-index-memory-usage"):
+            choose_factory(count, dimension, memory=budget)
+
+
+def test_lists_have_enough_points() -> None:
+    for count in (1, 30, 1_000, 10**6, 10**8):
+        assert number_of_lists(count) == 1 or count / number_of_lists(count) >= 39
+
+
+@pytest.mark.parametrize("text", ["", "4X", "-1G", "0", "many"])
+def test_sizes_that_are_none(text: str) -> None:
+    with pytest.raises(ConfigError, match="current_memory_available"):
+        parse_bytes(text, setting="current_memory_available")
+
+
+def test_sizes() -> None:
+    assert parse_bytes("4G", setting="x") == 4 * 2**30
+    assert parse_bytes(" 1.5 mb ", setting="x") == int(1.5 * 2**20)
+    assert parse_bytes(1000, setting="x") == 1000
+
+
+def test_exact_neighbours_are_exact_over_many_blocks(tmp_path: Path) -> None:
+    vectors = normalise(np.random.default_rng(2).standard_normal((20_000, D)))
+    write_embeddings(tmp_path / "embeddings", vectors, parts=3)
+    stored = open_embeddings(tmp_path / "embeddings").vectors["image"]
+    exact = np.concatenate(list(stored.blocks()))
+    queries, numbers = stored.sample(20)
+    scores = queries @ exact.T
+    assert (exact_neighbours(stored, queries, 5)[:, 0] == numbers).all()
+    scores[np.arange(20), numbers] = -np.inf
+    expected = np.argsort(-scores, axis=1, kind="stable")[:, :5]
+    assert exact_neighbours(stored, queries, 5, exclude=numbers).tolist() == expected.tolist()
