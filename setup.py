@@ -53,6 +53,7 @@ setup(
     extras_require={
         "recipe": ["onnx>=1.17", "onnxscript>=0.5", "resvg-py>=0.2"],
         "test": [
+            "axe-playwright-python>=0.1.7",
             "hypothesis>=6.100",
             "onnx>=1.17",
             "onnxscript>=0.5",

@@ -10,7 +10,7 @@ export const ID_TYPE = "application/x-search-back-id";
 /** Pictures up to this many pixels a side look best small, at their own size. */
 const SMALL = 200;
 const SKELETONS = 24;
-const DENSITY_SAMPLE = 4;
+const DENSITY_SAMPLE = 5;
 
 const grid = byId("results", HTMLOListElement);
 
@@ -128,7 +128,7 @@ export function mountResults({ search, state }) {
     root.classList.toggle("whole", ratio > 1.9 || ratio < 0.55);
     root.classList.add("loaded");
     if (sizes.push(small) !== DENSITY_SAMPLE) return;
-    const density = sizes.every(Boolean) ? "small" : "normal";
+    const density = sizes.filter(Boolean).length > DENSITY_SAMPLE / 2 ? "small" : "normal";
     remember(`density ${state.get().index}`, density);
     grid.dataset.density = density;
   }

@@ -1,0 +1,150 @@
+"""The page to eyes, hands and machines: themes, narrow windows, keys, accessibility, policy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import OpenPage
+from tests.e2e.looking import Watch, cards, overflow, params, see_results, see_start
+
+DARK_PAGE = "rgb(20, 21, 23)"
+LIGHT_PAGE = "rgb(251, 250, 248)"
+PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
+
+
+def test_the_theme_follows_the_system_until_one_is_chosen(open_page: OpenPage) -> None:
+    page = open_page(color_scheme="dark")
+    body = page.locator("body")
+    expect(body).to_have_css("background-color", DARK_PAGE)
+    page.emulate_media(color_scheme="light")
+    expect(body).to_have_css("background-color", LIGHT_PAGE)
+
+    page.get_by_role("button", name="Use the dark theme").click()
+    expect(body).to_have_css("background-color", DARK_PAGE)
+    page.reload()
+    expect(body).to_have_css("background-color", DARK_PAGE)
+    expect(page.get_by_role("button", name="Use the light theme")).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["", "?query=guitar&deduplicate=false", "?id=764", "?id=999999"])
+def test_a_phone_scrolls_one_way_only(open_page: OpenPage, watches: list[Watch], path: str) -> None:
+    page = open_page(path, **PHONE)
+    watches[-1].forgive("404")
+    _see_something(page, path)
+    assert overflow(page) == 0
+    page.locator("#options summary").click()
+    panel = page.locator("#options .panel").bounding_box()
+    assert panel is not None
+    assert panel["x"] >= 0
+    assert panel["x"] + panel["width"] <= 360
+    assert overflow(page) == 0
+
+
+def test_keys(open_page: OpenPage) -> None:
+    page = open_page("?query=guitar")
+    see_results(page)
+    box = page.locator("#query")
+    expect(box).not_to_be_focused()
+
+    page.keyboard.press("/")
+    expect(box).to_be_focused()
+    page.keyboard.type("a/b")
+    expect(box).to_have_value("a/b")
+
+    page.keyboard.press("Escape")
+    expect(box).to_have_value("")
+    see_results(page)
+    page.keyboard.press("Escape")
+    see_start(page)
+    assert params(page) == {}
+
+    page.locator("#options summary").click()
+    expect(page.locator("#modality")).to_be_visible()
+    page.locator("#modality").press("Escape")
+    expect(page.locator("#modality")).to_be_hidden()
+    expect(page.locator("#options summary")).to_be_focused()
+
+
+def test_a_search_by_keys_alone(open_page: OpenPage) -> None:
+    page = open_page()
+    expect(page.locator("#query")).to_be_focused()
+    page.keyboard.type("guitar")
+    page.keyboard.press("Enter")
+    first = see_results(page).first
+    id_ = first.get_attribute("data-id")
+    page.locator("#skip").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(first.locator(".tile")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(first.locator('[data-action="more-like-this"]')).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#query-picture")).to_be_visible()
+    expect(see_results(page).first).to_have_attribute("data-id", str(id_))
+
+
+@pytest.mark.parametrize("path", ["", "?query=guitar&modality=text", "?id=764", "?id=999999"])
+def test_accessibility(open_page: OpenPage, watches: list[Watch], path: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page = open_page(path, color_scheme="light")
+    watches[-1].forgive("404")
+    _see_something(page, path)
+    page.locator("#options summary").click()
+    # A few cards stand for all of them.
+    where = {"exclude": [["#results li.card:nth-child(n + 9)"]]}
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        violations: list[dict[str, Any]] = axe.run(page, where).response["violations"]
+        bad = {
+            violation["id"]: [node["html"] for node in violation["nodes"]]
+            for violation in violations
+            if violation["impact"] in ("moderate", "serious", "critical")
+        }
+        assert not bad, f"in the {scheme} theme"
+
+
+def test_the_content_policy_is_in_force(open_page: OpenPage, watches: list[Watch]) -> None:
+    page = open_page()
+    watches[-1].forgive("Content Security Policy")
+    see_start(page)
+    policy = page.request.get(page.url).headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+
+    broken = page.evaluate(
+        """async () => {
+          const refused = new Promise((resolve) =>
+            addEventListener("securitypolicyviolation", (event) => resolve(event.blockedURI)));
+          const script = document.createElement("script");
+          script.textContent = "document.title = 'taken over'";
+          document.head.append(script);
+          return refused;
+        }"""
+    )
+    assert broken == "inline"
+    expect(page).to_have_title("search_back")
+
+
+def test_metadata_is_text_and_never_markup(open_page: OpenPage) -> None:
+    page = open_page()
+    caption = "<img src=x onerror=\"document.title='taken over'\">"
+    hit = {"id": 1, "similarity": 0.5, "caption": caption, "url": "javascript:alert(1)"}
+    page.route("**/knn-service", lambda route: route.fulfill(json=[hit]))
+    page.locator("#query").fill("guitar")
+    page.locator("#query").press("Enter")
+    card = cards(page).first
+    expect(card).to_contain_text(caption)
+    assert card.locator(".tile").get_attribute("href") is None
+    expect(page).to_have_title("guitar · search_back")
+
+
+def _see_something(page: Page, path: str) -> None:
+    if path == "?id=999999":
+        expect(page.locator("#notice")).not_to_be_empty()
+    elif path:
+        see_results(page)
+    else:
+        see_start(page)

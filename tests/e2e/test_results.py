@@ -1,0 +1,139 @@
+"""The grid: what a card shows, and how it grows."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Route, expect
+
+from tests.e2e.conftest import OpenPage
+from tests.e2e.looking import (
+    PAGE_OF_RESULTS,
+    Watch,
+    cards,
+    ids,
+    is_call_to,
+    search_words,
+    see_results,
+)
+
+PHONE = {"viewport": {"width": 390, "height": 600}}
+SCENE = "cat and pizza on a green background"
+WIDE_SEARCH = "?query=guitar&deduplicate=false"
+
+
+def test_a_card_shows_picture_caption_and_score(open_page: OpenPage) -> None:
+    page = open_page("?query=guitar&modality=text")
+    card = see_results(page).first
+    expect(card.locator(".caption")).to_have_text("guitar")
+    expect(card.locator(".score")).to_have_text(re.compile(r"^-?\d\.\d{3}$"))
+    expect(card.get_by_role("link", name="More like this: guitar")).to_have_count(1)
+
+    picture = card.get_by_role("img", name="guitar")
+    id_ = card.get_attribute("data-id")
+    source = f"/indices/emoji/thumbnails/{id_}?size=256"
+    expect(picture).to_have_attribute("src", re.compile(re.escape(source) + "$"))
+    assert picture.evaluate("(img) => [img.naturalWidth, img.naturalHeight]") == [136, 128]
+
+    whole = str(card.locator(".tile").get_attribute("href"))
+    assert whole.endswith(f"/indices/emoji/pictures/{id_}")
+    response = page.request.get(whole)
+    assert response.ok
+    assert response.headers["content-type"] == "image/jpeg"
+
+
+def test_scores_fall(open_page: OpenPage) -> None:
+    page = open_page(WIDE_SEARCH)
+    see_results(page)
+    scores = [float(text) for text in page.locator("#results .score").all_inner_texts()]
+    assert len(scores) >= PAGE_OF_RESULTS
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_captions_and_scores_can_be_hidden_for_good(open_page: OpenPage) -> None:
+    page = open_page(WIDE_SEARCH)
+    card = see_results(page).first
+    page.locator("#options summary").click()
+    page.locator("#show-captions").uncheck()
+    expect(card.locator(".caption")).to_be_hidden()
+    expect(card.locator(".score")).to_be_visible()
+    page.locator("#show-scores").uncheck()
+    expect(card.locator(".score")).to_be_hidden()
+
+    page.reload()
+    card = see_results(page).first
+    expect(card.locator(".caption")).to_be_hidden()
+    page.locator("#options summary").click()
+    page.locator("#show-captions").check()
+    expect(card.locator(".caption")).to_be_visible()
+
+
+def test_the_end_of_the_grid_asks_for_more(open_page: OpenPage) -> None:
+    page = open_page(WIDE_SEARCH, **PHONE)
+    see_results(page)
+    expect(cards(page)).to_have_count(PAGE_OF_RESULTS)
+
+    for pages in (2, 3):
+        with page.expect_response(lambda r: is_call_to("/metadata", r)) as asked:
+            page.mouse.wheel(0, 20_000)
+        assert len(asked.value.json()) == PAGE_OF_RESULTS
+        expect(cards(page)).to_have_count(pages * PAGE_OF_RESULTS)
+
+    assert len(set(ids(page))) == 3 * PAGE_OF_RESULTS
+    last = cards(page).nth(3 * PAGE_OF_RESULTS - 1)
+    last.scroll_into_view_if_needed()
+    expect(last).to_have_class(re.compile(r"\bloaded\b"))
+    expect(last.locator(".caption")).not_to_be_empty()
+    expect(last.locator(".score")).to_have_text(re.compile(r"^-?\d\.\d{3}$"))
+    assert last.locator("img").evaluate("(img) => img.naturalWidth") > 0
+
+
+def test_a_page_that_fails_can_be_asked_for_again(
+    open_page: OpenPage, watches: list[Watch]
+) -> None:
+    page = open_page(WIDE_SEARCH, **PHONE)
+    watches[-1].forgive("503")
+    see_results(page)
+    page.route(
+        "**/metadata", lambda route: route.fulfill(status=503, json={"message": "a short break"})
+    )
+    page.mouse.wheel(0, 20_000)
+    expect(page.locator("#more")).to_contain_text("a short break")
+    expect(cards(page)).to_have_count(PAGE_OF_RESULTS)
+
+    page.unroute("**/metadata")
+    page.locator('#more [data-action="retry"]').click()
+    expect(cards(page)).to_have_count(2 * PAGE_OF_RESULTS)
+    expect(page.locator("#more")).to_be_empty()
+
+
+def test_a_picture_that_is_gone_leaves_the_grid(open_page: OpenPage, watches: list[Watch]) -> None:
+    page = open_page()
+    watches[-1].forgive("404")
+    gone: list[str] = []
+
+    def lose(route: Route) -> None:
+        gone.append(route.request.url)
+        route.fulfill(status=404)
+
+    page.route("**/thumbnails/*", lose, times=1)
+    page.locator("#query").fill("guitar")
+    page.locator("#query").press("Enter")
+    expect(page.locator("#status")).to_contain_text("1 picture missing")
+    id_ = gone[0].split("/thumbnails/")[1].split("?")[0]
+    assert id_ not in ids(page)
+
+
+def test_small_pictures_lie_on_white_and_large_ones_cover_their_tile(open_page: OpenPage) -> None:
+    page = open_page("?query=guitar&modality=text", color_scheme="dark")
+    small = see_results(page).first
+    expect(small).to_have_class(re.compile(r"\bsmall\b"))
+    expect(small.locator(".tile")).to_have_css("background-color", "rgb(255, 255, 255)")
+
+    search_words(page, SCENE)
+    large = cards(page).first
+    expect(large.locator(".caption")).to_have_text(SCENE)
+    expect(large).to_have_class(re.compile(r"\bloaded\b"))
+    expect(large).not_to_have_class(re.compile(r"\bsmall\b"))
+    expect(large.locator("img")).to_have_css("object-fit", "cover")
+    expect(large.locator("img")).to_have_css("padding", "0px")
