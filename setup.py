@@ -60,6 +60,7 @@ setup(
             "playwright>=1.50",
             "pytest>=8.3",
             "pytest-timeout>=2.3",
+            "setuptools>=77",
         ],
         "lint": ["import-linter>=2.1", "mypy>=1.13", "ruff>=0.8", "types-requests", "types-tqdm"],
     },

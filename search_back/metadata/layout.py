@@ -66,8 +66,10 @@ def supported(kind: pa.DataType) -> bool:
 def number_type(kind: pa.DataType) -> np.dtype[Any] | None:
     """The numpy type of a column kept as ``values``; None for other layouts."""
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        name = np.dtype(kind.to_pandas_dtype()).str[1:]
-        return np.dtype(f"<{name}")
+        letter = (
+            "f" if pa.types.is_floating(kind) else "i" if pa.types.is_signed_integer(kind) else "u"
+        )
+        return np.dtype(f"<{letter}{kind.bit_width // 8}")
     if pa.types.is_temporal(kind) and not pa.types.is_interval(kind):
         return np.dtype(f"<i{kind.bit_width // 8}")
     return None

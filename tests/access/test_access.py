@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image, features
 
@@ -309,6 +310,8 @@ def test_broken_exif_hides_no_picture(access: PictureAccess, root: Path) -> None
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK", "YCbCr", "LAB", "I", "F", "I;16"])
 def test_every_mode_gives_a_jpeg(access: PictureAccess, root: Path, mode: str) -> None:
+    if mode == "YCbCr" and int(PIL.__version__.split(".")[0]) < 13:
+        pytest.skip("older Pillows cannot read the TIFF they write in that mode")
     if mode == "I;16":
         image = Image.fromarray(np.full((40, 80), 32896, np.uint16))
     elif mode == "LAB":

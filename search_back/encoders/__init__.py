@@ -1,0 +1,9 @@
+"""Encoders: text and pictures to unit vectors.
+
+``load_encoder(name)`` gives one by its name. Concrete classes are imported when they are used:
+a server that answers from ONNX towers never imports torch.
+"""
+
+from search_back.encoders.registry import EncoderSpec, load_encoder, parse_name
+
+__all__ = ["EncoderSpec", "load_encoder", "parse_name"]
