@@ -92,6 +92,8 @@ def load_indices(path: Path, defaults: IndexOptions) -> dict[str, IndexOptions]:
             value=str(path),
             remedy=f"{error.strerror}; give --indices-paths",
         ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not text in UTF-8", remedy=str(error)) from error
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:

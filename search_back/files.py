@@ -48,6 +48,18 @@ def publish(target: Path) -> Iterator[Path]:
             part.unlink(missing_ok=True)
 
 
+def sweep(folder: Path) -> None:
+    """Remove what :func:`publish` left in a folder when its process was killed.
+
+    For folders that one program writes at a time: it would take the parts of another.
+    """
+    for left in [*folder.glob(".*.part"), *folder.glob(".*.old")]:
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+
+
 def sync(path: Path) -> None:
     """Flush a file, or every file of a folder, to the disk."""
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:

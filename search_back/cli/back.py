@@ -1,0 +1,134 @@
+"""``search-back back``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from search_back.cli.options import flag, limits, option, take_limits, words
+from search_back.cli.progress import say
+from search_back.config import (
+    DEFAULT_COLUMNS,
+    DEFAULT_PORT,
+    IndexOptions,
+    ServerSettings,
+    load_indices,
+)
+from search_back.errors import ConfigError
+
+DEFAULT_INDICES = "indices_paths.json"
+NOT_LOADED = "Accepted for old scripts; no such model is loaded, and answers say so."
+
+
+@click.command("back", short_help="Serve indices: the page and the HTTP API.")
+@option(
+    "indices-paths",
+    type=click.Path(path_type=Path),
+    help=f'The file that names the indices: {{"name": "folder"}}. [default: {DEFAULT_INDICES}]',
+)
+@option(
+    "index-folder",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Serve this index folder under its own name; instead of --indices-paths.",
+)
+@option("host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 is everyone.")
+@option("port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, help="Port to listen on.")
+@option("threads", type=click.IntRange(1), default=8, help="Requests answered at a time.")
+@option("clip-model", help="The encoder. [default: the one that made the index]")
+@option(
+    "columns-to-return",
+    callback=words,
+    default=",".join(DEFAULT_COLUMNS),
+    help="Metadata columns of the answers.",
+)
+@option(
+    "image-roots",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Folder whose pictures may be shown. May be given again. "
+    "[default: the folder that was embedded]",
+)
+@flag("enable-hdf5", default=False, help="Read metadata from HDF5, made at the first start.")
+@flag("enable-faiss-memory-mapping", default=True, help="Leave the vectors on the disk.")
+@flag(
+    "reorder-metadata-by-ivf-index",
+    default=False,
+    help="Lay the metadata out in the order of the index.",
+)
+@flag("use-arrow", default=False, help="Read metadata from Arrow files.")
+@flag("enable-mclip-option", default=False, help=NOT_LOADED)
+@flag("provide-safety-model", default=False, help=NOT_LOADED)
+@flag("provide-violence-detector", default=False, help=NOT_LOADED)
+@flag("provide-aesthetic-embeddings", default=False, help=NOT_LOADED)
+@flag("use-jit", default=False, help="Accepted for old scripts; has no effect.")
+@flag(
+    "allow-encoder-mismatch",
+    default=False,
+    help="Answer even where another encoder made the index.",
+)
+@option("default-backend", help="Address the page talks to. [default: this server]")
+@option("default-index", help="Index the page opens. [default: the first]")
+@option("url-column", default="url", help="Column that holds the address of a picture.")
+@option(
+    "cors-origins", callback=words, default="*", help="Origins whose pages may call the JSON API."
+)
+@limits
+def command(
+    indices_paths: Path | None,
+    index_folder: tuple[Path, ...],
+    host: str,
+    port: int,
+    threads: int,
+    default_backend: str | None,
+    default_index: str | None,
+    url_column: str,
+    cors_origins: tuple[str, ...],
+    image_roots: tuple[Path, ...],
+    **values: Any,
+) -> None:
+    """Serve indices: the page and the HTTP API.
+
+    \b
+    Examples:
+      search-back back --index-folder index
+      search-back back --indices-paths indices_paths.json --host 0.0.0.0
+    """
+    from search_back.server.serve import bind, serve
+
+    bounds = take_limits(values)
+    defaults = IndexOptions(indice_folder=Path(), image_roots=image_roots or None, **values)
+    if indices_paths and index_folder:
+        raise ConfigError("give --indices-paths or --index-folder, not both")
+    if index_folder:
+        indices = {}
+        for folder in index_folder:
+            name = folder.resolve().name
+            if name in indices:
+                raise ConfigError("two index folders have one name", value=name)
+            indices[name] = replace(defaults, indice_folder=folder)
+    else:
+        indices = load_indices(indices_paths or Path(DEFAULT_INDICES), defaults)
+    if default_index is not None and default_index not in indices:
+        raise ConfigError(
+            "--default-index names no index", value=default_index, remedy=", ".join(indices)
+        )
+    settings = ServerSettings(
+        indices=indices,
+        host=host,
+        port=port,
+        default_backend=default_backend,
+        default_index=default_index,
+        url_column=url_column,
+        cors_origins=cors_origins,
+        threads=threads,
+        limits=bounds,
+    )
+    listener = bind(host, port)
+    try:
+        serve(settings, listener, ready=lambda url: say(f"serving {', '.join(indices)} at {url}"))
+    finally:
+        listener.close()

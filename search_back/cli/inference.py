@@ -1,0 +1,132 @@
+"""``search-back inference``."""
+
+from __future__ import annotations
+
+import json as json_
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from search_back.cli.options import flag, option
+from search_back.cli.progress import InferenceBar, say
+from search_back.errors import ConfigError
+from search_back.services import DEFAULT_MODEL
+
+_NO_EFFECT = (
+    "use_jit",
+    "cache_path",
+    "mclip_model",
+    "distribution_strategy",
+    "wds_number_file_per_input_file",
+    "output_partition_count",
+)
+
+
+@click.command("inference", short_help="Turn pictures and captions into embeddings.")
+@option(
+    "input-dataset",
+    required=True,
+    multiple=True,
+    help="A folder of pictures, or tars: part-{00..09}.tar. May be given again.",
+)
+@option("output-folder", required=True, type=click.Path(path_type=Path), help="Where to write.")
+@option(
+    "input-format",
+    type=click.Choice(["auto", "files", "webdataset"]),
+    default="auto",
+    help="What the input is.",
+)
+@option(
+    "clip-model",
+    default=DEFAULT_MODEL,
+    help="The encoder: ViT-B/32 (OpenAI), open_clip:MODEL/pretrained-tag, "
+    "open_clip:MODEL//path/to/checkpoint.pt, local-dir:FOLDER, or emoji (bundled: for drawings "
+    "of things, not for photographs).",
+)
+@option("batch-size", type=click.IntRange(1), default=256, help="Pictures encoded together.")
+@option("num-prepro-workers", type=click.IntRange(1), help="Threads that decode. [default: cores]")
+@flag("enable-image", default=True, help="Embed the pictures.")
+@flag(
+    "enable-text",
+    default=None,
+    help="Embed the captions. True: keep only pictures that have one. [default: embed them where "
+    "every picture has one]",
+)
+@flag("enable-metadata", default=False, help="Read JSON files beside the pictures into columns.")
+@option("write-batch-size", type=click.IntRange(1), default=10**6, help="Rows a partition.")
+@option("subset-size", type=click.IntRange(1), help="Only the first so many items.")
+@option("wds-image-key", default="jpg", help="Extension of the pictures in a tar.")
+@option("wds-caption-key", default="txt", help="Extension of the captions in a tar.")
+@option("max-failures", type=click.IntRange(0), help="Stop past so many failures.")
+@flag("overwrite", default=False, help="Replace the result of an earlier run.")
+@flag("use-jit", default=False, help="Accepted for old scripts; has no effect.")
+@option("cache-path", help="Accepted for old scripts; has no effect.")
+@option("mclip-model", help="Accepted for old scripts; has no effect.")
+@flag("use-mclip", default=False, help="Embed the captions with mclip_model: not available.")
+@option(
+    "distribution-strategy",
+    type=click.Choice(["sequential"]),
+    default="sequential",
+    help="How the work is spread: on this machine only.",
+)
+@option(
+    "wds-number-file-per-input-file",
+    type=int,
+    help="Accepted for old scripts; has no effect.",
+)
+@option(
+    "output-partition-count",
+    type=int,
+    help="Accepted for old scripts; has no effect.",
+)
+@flag("json", default=False, help="Print the report as JSON on stdout.")
+def command(
+    clip_model: str,
+    json: bool,
+    use_mclip: bool,
+    **values: Any,
+) -> None:
+    """Turn pictures and captions into embeddings.
+
+    Reads a folder (with its sub-folders) or WebDataset tars. A caption is the .txt file of the
+    same name beside a picture. What cannot be read is skipped, counted, and listed in
+    failures.parquet.
+
+    \b
+    Example:
+      search-back inference --input-dataset photos --output-folder embeddings
+      search-back index --embeddings-folder embeddings --index-folder index
+      search-back back --index-folder index
+    """
+    from search_back.encoders import load_encoder
+    from search_back.inference import InferenceSettings, run
+
+    if use_mclip:
+        raise ConfigError(
+            "use_mclip is not available",
+            remedy="leave it out; for captions in other languages choose a model that knows them",
+        )
+    for name in _NO_EFFECT:
+        del values[name]
+    if values["num_prepro_workers"] is None:
+        del values["num_prepro_workers"]
+    settings = InferenceSettings(**values)
+    encoder = load_encoder(clip_model)
+    with InferenceBar() as bar:
+        report = run(settings, encoder, progress=bar)
+    say(
+        f"{report.count} items in {report.seconds:.1f} s ({report.items_per_second:.0f}/s), "
+        f"{report.failures} failures → {report.output_folder}"
+    )
+    for failure in report.first_failures:
+        say(f"  failed: {failure}")
+    for note in report.notes:
+        say(note)
+    if json:
+        _print(asdict(report))
+
+
+def _print(report: dict[str, Any]) -> None:
+    click.echo(json_.dumps(report, default=str))

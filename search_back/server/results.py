@@ -1,0 +1,79 @@
+"""What goes out over HTTP: hits and rows as the clients expect them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from search_back.server.jsonable import jsonable
+from search_back.server.schemas import Pictures
+from search_back.services import IMAGE_PATH, IndexService
+from search_back.types import Page
+
+
+def columns_to_read(index: IndexService) -> tuple[str, ...]:
+    """The columns of an answer, and the one that says where the picture is."""
+    wanted = index.options.columns_to_return
+    return (*wanted, *(c for c in index.picture_columns if c not in wanted))
+
+
+def page_to_json(
+    page: Page, index: IndexService, *, pictures: Pictures, inline_limit: int
+) -> list[dict[str, Any]]:
+    """The flat list of ``/knn-service``: metadata merged with ``id`` and ``similarity``."""
+    items = []
+    for position, hit in enumerate(page.hits()):
+        item: dict[str, Any] = {}
+        if hit.metadata is not None:
+            mode: Pictures = (
+                "none" if position >= inline_limit and pictures == "inline" else pictures
+            )
+            item = row_to_json(hit.id, hit.metadata, index, pictures=mode)
+        item["id"] = hit.id
+        item["similarity"] = jsonable(hit.similarity)
+        items.append(item)
+    return items
+
+
+def rows_to_json(
+    ids: Sequence[int], index: IndexService, *, pictures: Pictures, inline_limit: int
+) -> list[dict[str, Any]]:
+    """The list of ``/metadata``, in the order of ``ids``; an unknown id says so in its place."""
+    store = index.snapshot.metadata
+    known = [id_ for id_ in ids if 0 <= id_ < len(store)]
+    there = set(store.schema.names)
+    columns = [c for c in columns_to_read(index) if c in there]
+    rows = iter(store.take(np.array(known, dtype=np.int64), columns).to_pylist())
+    answers = []
+    for position, id_ in enumerate(ids):
+        if not 0 <= id_ < len(store):
+            message = f"index {index.name!r} has no id {id_}"
+            answers.append({"id": id_, "metadata": {}, "message": message, "code": "unknown_id"})
+            continue
+        mode: Pictures = "none" if position >= inline_limit and pictures == "inline" else pictures
+        row: Mapping[str, Any] = next(rows, {})
+        answers.append({"id": id_, "metadata": row_to_json(id_, row, index, pictures=mode)})
+    return answers
+
+
+def row_to_json(
+    id_: int, row: Mapping[str, Any], index: IndexService, *, pictures: Pictures
+) -> dict[str, Any]:
+    """One row, with its picture inlined or linked where it may be shown."""
+    wanted = index.options.columns_to_return
+    item = {name: jsonable(value) for name, value in row.items() if name in wanted}
+    path = row.get(IMAGE_PATH)
+    if not isinstance(path, str) or pictures == "none":
+        return item
+    if pictures == "inline":
+        encoded = index.pictures.inline_jpeg(path)
+        if encoded is not None:
+            item["image"] = encoded
+    elif index.pictures.resolve(path) is not None:
+        base = f"/indices/{quote(index.name, safe='')}"
+        item["thumbnail_url"] = f"{base}/thumbnails/{id_}"
+        item["picture_url"] = f"{base}/pictures/{id_}"
+    return item

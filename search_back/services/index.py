@@ -1,0 +1,134 @@
+"""One index of a server."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from contextlib import nullcontext
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from search_back.access import PictureAccess
+from search_back.config import IndexOptions, ServerSettings
+from search_back.encoders import parse_name
+from search_back.files import INDEX_FILES
+from search_back.interfaces import Encoder
+from search_back.metrics import Metrics
+from search_back.search import SearchEngine
+from search_back.services.encoders import EncoderPool
+from search_back.services.snapshot import (
+    IMAGE_PATH,
+    FolderSnapshot,
+    open_snapshot,
+    read_manifest,
+)
+from search_back.types import EncoderIdentity, Page, Query, TextTerm
+
+DEFAULT_MODEL: Final = "ViT-B/32"
+LOGGER = logging.getLogger(__name__)
+
+
+class IndexService:
+    """One index of the server: its files, its engine, its pictures."""
+
+    def __init__(
+        self,
+        name: str,
+        options: IndexOptions,
+        *,
+        encoders: EncoderPool,
+        metrics: Metrics,
+        settings: ServerSettings,
+    ) -> None:
+        self.name = name
+        self.options = options
+        if options.clip_model:
+            parse_name(options.clip_model)  # a name nobody knows stops the start, not a query
+        _say_what_does_not_apply(name, options)
+        manifest = read_manifest(options.indice_folder)
+        self._snapshot = open_snapshot(name, options, manifest)
+        self._encoders = encoders
+        self.engine = SearchEngine(lambda: self._snapshot, self._encoder, metrics.timer)
+        self.pictures = PictureAccess(_roots(options, manifest), settings.limits)
+
+    @property
+    def snapshot(self) -> FolderSnapshot:
+        return self._snapshot
+
+    @cached_property
+    def model(self) -> str:
+        """The encoder's name: as set, else as recorded by the build, else OpenAI's smallest."""
+        if self.options.clip_model:
+            return self.options.clip_model
+        identity = self._snapshot.identity
+        return identity.name if identity is not None else DEFAULT_MODEL
+
+    def _encoder(self) -> Encoder:
+        encoder = self._encoders.get(self.model)
+        identity = self._snapshot.identity
+        if self.options.allow_encoder_mismatch and identity is not None:
+            return _Trusted(encoder, identity)
+        return encoder
+
+    def search(self, query: Query) -> Page:
+        return self.engine.search(query)
+
+    def warm_up(self) -> None:
+        """Load the encoder and touch the index, so that the first query need not wait."""
+        modality = next(iter(self._snapshot.indices))
+        unmeasured = SearchEngine(lambda: self._snapshot, self._encoder, lambda step: nullcontext())
+        unmeasured.search(Query((TextTerm("a picture"),), modality=modality, k=1))
+
+    @cached_property
+    def picture_columns(self) -> list[str]:
+        """The metadata column that says where a picture is, if there is one."""
+        return [IMAGE_PATH] if IMAGE_PATH in self._snapshot.metadata.schema.names else []
+
+
+class _Trusted:
+    """An encoder taken for the one that made the index: ``allow_encoder_mismatch``."""
+
+    def __init__(self, encoder: Encoder, identity: EncoderIdentity) -> None:
+        self._encoder = encoder
+        self.identity = identity
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._encoder, name)
+
+
+_NOT_LOADED = (
+    "enable_mclip_option",
+    "provide_safety_model",
+    "provide_violence_detector",
+    "provide_aesthetic_embeddings",
+)
+
+
+def _say_what_does_not_apply(name: str, options: IndexOptions) -> None:
+    """Options that are taken for the sake of old files and do nothing here, into the log."""
+    idle = [option for option in _NOT_LOADED if getattr(options, option)]
+    if idle:
+        LOGGER.warning(
+            "index %r: no such model is loaded, queries that ask for it are answered without: %s",
+            name,
+            ", ".join(idle),
+        )
+    if options.use_jit:
+        LOGGER.info("index %r: use_jit has no effect", name)
+    if options.enable_faiss_memory_mapping:
+        for file in INDEX_FILES.values():
+            if (options.indice_folder / file).is_dir():
+                LOGGER.info(
+                    "index %r: %s is a folder, whose lists stay on the disk with or without "
+                    "enable_faiss_memory_mapping",
+                    name,
+                    file,
+                )
+
+
+def _roots(options: IndexOptions, manifest: Mapping[str, Any]) -> tuple[Path, ...]:
+    if options.image_roots is not None:
+        return options.image_roots
+    recorded = manifest.get("image_root")
+    return (Path(recorded),) if recorded else ()

@@ -1,0 +1,148 @@
+"""Opening an index folder: its vectors and its metadata."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from search_back.config import IndexOptions
+from search_back.errors import BadFolder, ConfigError, CorruptFile
+from search_back.files import INDEX_FILES, INDEX_MANIFEST, METADATA_FOLDER, read_json
+from search_back.index import FaissIndex, SearchSettings, ivf_order, open_index
+from search_back.interfaces import MetadataStore, VectorIndex
+from search_back.metadata import MetadataKind, NoMetadata, open_metadata
+from search_back.types import MODALITIES, EncoderIdentity, IdArray, Modality
+
+IMAGE_PATH: Final = "image_path"
+LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FolderSnapshot:
+    """An index folder, opened: the concrete ``Snapshot``."""
+
+    name: str
+    version: str
+    identity: EncoderIdentity | None
+    indices: Mapping[Modality, VectorIndex]
+    metadata: MetadataStore
+
+    def close(self) -> None:
+        for index in self.indices.values():
+            index.close()
+        self.metadata.close()
+
+
+def open_snapshot(
+    name: str, options: IndexOptions, manifest: Mapping[str, Any] | None = None
+) -> FolderSnapshot:
+    """Open an index folder. Raises ``BadFolder`` or ``CorruptFile``, which name the file."""
+    folder = options.indice_folder
+    if manifest is None:
+        manifest = read_manifest(folder)
+    indices: dict[Modality, FaissIndex] = {}
+    for modality in MODALITIES:
+        path = folder / INDEX_FILES[modality]
+        if path.exists():
+            indices[modality] = open_index(
+                path,
+                memory_mapping=options.enable_faiss_memory_mapping,
+                settings=_search_settings(folder, manifest, modality),
+            )
+    if not indices:
+        raise BadFolder(
+            f"the folder of index {name!r} holds no index",
+            value=str(folder),
+            remedy="it should hold image.index or text.index; run search-back index first",
+        )
+    sizes = {INDEX_FILES[m]: len(i) for m, i in indices.items()}
+    metadata = _open_metadata(folder, options, indices)
+    if len(metadata) != max(sizes.values()):
+        raise CorruptFile(
+            f"the metadata of {folder} has {len(metadata)} rows",
+            value=str(sizes),
+            remedy="index and metadata were not made together: build the index again",
+        )
+    return FolderSnapshot(
+        name=name,
+        version=str(manifest.get("created", "")),
+        identity=_identity(folder, manifest),
+        indices=indices,
+        metadata=metadata,
+    )
+
+
+def _search_settings(
+    folder: Path, manifest: Mapping[str, Any], modality: Modality
+) -> SearchSettings:
+    try:
+        return SearchSettings(**manifest.get("indices", {}).get(modality, {}).get("search", {}))
+    except (AttributeError, TypeError) as error:
+        raise _bad_manifest(folder, error) from error
+
+
+def _identity(folder: Path, manifest: Mapping[str, Any]) -> EncoderIdentity | None:
+    try:
+        encoder = manifest.get("encoder")
+        return EncoderIdentity.from_json(encoder) if encoder else None
+    except (KeyError, TypeError, ValueError) as error:
+        raise _bad_manifest(folder, error) from error
+
+
+def _bad_manifest(folder: Path, error: Exception) -> CorruptFile:
+    return CorruptFile(
+        f"{folder / INDEX_MANIFEST} does not describe an index",
+        value=repr(error),
+        remedy="restore it, or build the index again",
+    )
+
+
+def _open_metadata(
+    folder: Path, options: IndexOptions, indices: Mapping[Modality, FaissIndex]
+) -> MetadataStore:
+    if not (folder / METADATA_FOLDER).is_dir() and not any(folder.glob("metadata*.hdf5")):
+        LOGGER.warning("%s has no metadata: hits carry ids and similarities only", folder)
+        return NoMetadata(max(len(index) for index in indices.values()))
+    order = _order(folder, options, indices)
+    kind: MetadataKind = "auto"
+    if options.use_arrow:
+        kind = "arrow"
+    elif options.enable_hdf5 or order is not None:
+        kind = "hdf5"
+    columns = list(dict.fromkeys((*options.columns_to_return, IMAGE_PATH)))
+    try:
+        return open_metadata(folder, kind=kind, columns=columns, reorder=order)
+    except ConfigError as error:
+        if order is None:
+            raise
+        LOGGER.warning("%s: the metadata stays in its order: %s", folder, error)
+        return open_metadata(folder, kind=kind, columns=columns)
+
+
+def _order(
+    folder: Path, options: IndexOptions, indices: Mapping[Modality, FaissIndex]
+) -> Callable[[], IdArray] | None:
+    """How to find the order of the image index's lists, where rows are to follow it."""
+    if not options.reorder_metadata_by_ivf_index:
+        return None
+    index = indices.get("image") or next(iter(indices.values()))
+    if index.ivf is None:
+        LOGGER.warning(
+            "%s: reorder_metadata_by_ivf_index does not apply to %s, which has no lists; "
+            "the metadata stays in its order",
+            folder,
+            index.kind,
+        )
+        return None
+    return lambda: ivf_order(index)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What the build wrote about a folder; empty for one that another tool made."""
+    if not folder.is_dir():
+        raise BadFolder("the index folder does not exist", value=str(folder))
+    path = folder / INDEX_MANIFEST
+    return read_json(path) if path.is_file() else {}

@@ -1,0 +1,82 @@
+"""Files are whole or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from search_back.errors import CorruptFile
+from search_back.files import publish, read_json, sha256_file, sweep, write_json
+
+
+def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
+    target = tmp_path / "new/file.txt"
+    with publish(target) as part:
+        part.write_text("whole")
+        assert not target.exists()
+    assert target.read_text() == "whole"
+    assert [p.name for p in target.parent.iterdir()] == ["file.txt"]
+
+
+def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
+    target = tmp_path / "file.txt"
+    target.write_text("before")
+    with pytest.raises(ZeroDivisionError), publish(target) as part:
+        part.write_text("half")
+        raise ZeroDivisionError
+    assert target.read_text() == "before"
+    assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
+
+
+def test_a_folder_replaces_a_folder(tmp_path: Path) -> None:
+    target = tmp_path / "folder"
+    target.mkdir()
+    (target / "old").write_text("old")
+    with publish(target) as part:
+        (part / "deep").mkdir(parents=True)
+        (part / "deep/new").write_text("new")
+        assert (target / "old").exists()
+    assert [p.name for p in target.iterdir()] == ["deep"]
+    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_killed_writer_leaves_what_was_there_and_its_part_is_swept(tmp_path: Path) -> None:
+    target = tmp_path / "folder"
+    target.mkdir()
+    (target / "old").write_text("old")
+    code = (
+        "import os, signal, sys; from pathlib import Path; from search_back.files import publish\n"
+        "with publish(Path(sys.argv[1])) as part:\n"
+        "    part.mkdir(); (part / 'new').write_text('half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(target)], check=False)
+    assert done.returncode == -9
+    assert [p.name for p in target.iterdir()] == ["old"]
+    assert len(list(tmp_path.iterdir())) == 2
+    sweep(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+    assert (target / "old").read_text() == "old"
+
+
+def test_json_comes_back(tmp_path: Path) -> None:
+    value = {"name": "Äpfel 🍎", "n": [1, None, 2.5]}
+    write_json(tmp_path / "a.json", value)
+    assert read_json(tmp_path / "a.json") == value
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe"])
+def test_what_is_no_json_object_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "bad.json").write_bytes(content)
+    with pytest.raises(CorruptFile, match=r"bad\.json"):
+        read_json(tmp_path / "bad.json")
+
+
+def test_a_checksum_is_of_the_whole_file(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 10_000
+    (tmp_path / "data").write_bytes(data)
+    assert sha256_file(tmp_path / "data") == hashlib.sha256(data).hexdigest()
