@@ -7,7 +7,7 @@ const ANY = ["a dog playing in the snow", "city lights at night", "people laughi
 
 /** @type {Record<string, string[]>} */
 const BY_INDEX = {
-  emoji: ["red fruit", "musical instrument", "cat and pizza", "rainy weather", "a happy face", "something to drink"],
+  emoji: ["red fruit", "musical instrument", "monkey and banana", "rainy weather", "a happy face", "something to drink"],
 };
 
 /**
