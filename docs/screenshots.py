@@ -74,7 +74,7 @@ def draw_all(browser: Browser, url: str, home: Path) -> None:
         draw_results(page, "search")
     with opened(browser, url + "?query=musical+instrument", color_scheme="dark", **WIDE) as page:
         draw_results(page, "dark")
-    with opened(browser, url + "?query=cat+and+pizza", **PHONE) as page:
+    with opened(browser, url + "?query=monkey+and+banana", **PHONE) as page:
         draw_results(page, "phone")
     with opened(browser, url, **WIDE) as page:
         (picture,) = (home / "pictures").glob("emoji_*_red-apple.jpg")
