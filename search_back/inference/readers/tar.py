@@ -48,7 +48,9 @@ def read_members(path: Path, wanted: Callable[[str], bool]) -> Iterator[Member]:
             source = _Source(_unpacked(path, stack))
             file = cast(IO[bytes], source)
             tar = stack.enter_context(tarfile.TarFile(fileobj=file, encoding="utf-8"))
-            while (info := tar.next()) is not None:
+            # Python 3.10 cannot be asked for the next member of a tar that has none.
+            empty = getattr(tar, "firstmember", None) is None
+            while not empty and (info := tar.next()) is not None:
                 # TarFile remembers every member; a large tar has millions.
                 tar.members.clear()  # type: ignore[attr-defined]
                 if held is not None:
