@@ -32,7 +32,7 @@ def test_a_signal_stops_it_at_once_and_without_error(
     server = start_server(["--index-folder", str(folder), "--clip-model", "emoji"], log=log)
     began = time.monotonic()
     assert server.stop(number) == 0, log.read_text()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
     assert "Traceback" not in log.read_text()
     with pytest.raises(requests.ConnectionError):
         requests.get(server.url, timeout=5)
@@ -55,7 +55,7 @@ def test_likewise_while_an_answer_is_under_way(chain: Chain, tmp_path: Path) -> 
         with asked, closing(connection):  # the server waits for this address to answer
             began = time.monotonic()
             assert server.stop() == 0, log.read_text()
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 5
 
 
 def test_a_signal_while_it_loads_stops_it_too(tmp_path: Path) -> None:
