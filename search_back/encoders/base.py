@@ -67,12 +67,12 @@ class BaseEncoder(ABC):
         Where the text tower is causal only the positions up to the end token run: those after
         it cannot change its feature. Texts of like length run together.
         """
+        if not len(tokens):
+            return self._no_rows()
         if not self._text_is_causal:
             tokens = _pad(tokens, self._tokenizer.context_length)
             parts = [self._text_tower(t) for t in np.split(tokens, _cuts(len(tokens)))]
-            return normalise(np.concatenate(parts)) if parts else self._no_rows()
-        if not len(tokens):
-            return self._no_rows()
+            return normalise(np.concatenate(parts))
         lengths = tokens.argmax(axis=1) + 1
         order = np.argsort(lengths, kind="stable")
         features = np.empty((len(tokens), self.dimension), dtype=np.float32)

@@ -138,8 +138,6 @@ def _build_one(
     memory: int,
     progress: Progress,
 ) -> dict[str, Any]:
-    import faiss
-
     vectors = source.vectors[modality]
     index = _make(factory, vectors)
     if not index.is_trained:
@@ -156,7 +154,7 @@ def _build_one(
     progress.start(f"{modality}: measuring recall", 1)
     settings, measured = tune(built, vectors, source.vectors)
     progress.advance(1)
-    faiss.write_index(index, str(path))
+    built.write(path)
     return {
         "file": path.name,
         "factory": factory,
