@@ -13,6 +13,8 @@ from search_back.errors import ConfigError
 
 DEFAULT_PORT = 1234
 DEFAULT_COLUMNS = ("url", "image_path", "caption", "NSFW")
+# Made for the pictures of ViT-B/32, as clip-retrieval takes it.
+DEFAULT_TEXT_MODEL = "sentence-transformers/clip-ViT-B-32-multilingual-v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +42,23 @@ class IndexOptions:
 
     ``image_roots``: folders whose pictures may be shown; None: the ones recorded when the index
     was built. ``clip_model``: None: the encoder recorded when the index was built.
+    ``encoder_runtime``, ``encoder_precision``: auto: the fastest export there is, else torch.
+    ``jpeg_draft``: at what scale the JPEGs of queries are decoded.
+    ``mclip_model``: encodes the words of queries that ask for it, where ``enable_mclip_option``;
+    None: clip-retrieval's.
     """
 
     indice_folder: Path
     clip_model: str | None = None
+    encoder_runtime: str = "auto"
+    encoder_precision: str = "auto"
+    jpeg_draft: str = "off"
     enable_hdf5: bool = False
     enable_faiss_memory_mapping: bool = False
     columns_to_return: tuple[str, ...] = DEFAULT_COLUMNS
     reorder_metadata_by_ivf_index: bool = False
     enable_mclip_option: bool = False
+    mclip_model: str | None = None
     use_jit: bool = False
     use_arrow: bool = False
     provide_safety_model: bool = False
@@ -60,7 +70,14 @@ class IndexOptions:
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """What ``search-back back`` runs with."""
+    """What ``search-back back`` runs with.
+
+    ``threads``: requests answered at a time. ``encoder_threads``: that one call of an encoder may
+    use, 0 for the runtime's choice. ``encoder_idle_s``: seconds after which an encoder that is
+    not used gives its memory back, 0 for never. ``batching``: whether concurrent queries are
+    encoded together. ``query_cache_entries``: queries whose embeddings are kept, 0 for none.
+    ``max_queued_queries``: texts, and pictures, that may wait for an encoder.
+    """
 
     indices: Mapping[str, IndexOptions]
     host: str = "127.0.0.1"
@@ -70,11 +87,25 @@ class ServerSettings:
     url_column: str = "url"
     cors_origins: tuple[str, ...] = ("*",)
     threads: int = 8
+    encoder_threads: int = 0
+    encoder_idle_s: float = 0.0
+    batching: bool = True
+    query_cache_entries: int = 10_000
+    max_queued_queries: int = 64
     limits: Limits = field(default_factory=Limits)
 
 
 _KEYS = {f.name: f for f in fields(IndexOptions)}
 _PATHS = {"indice_folder"}
+_NAMES = {"clip_model", "mclip_model"}
+RUNTIMES = ("auto", "torch", "onnx", "openvino")
+PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
+JPEG_DRAFTS = ("off", "close", "fast")
+_CHOICES = {
+    "encoder_runtime": RUNTIMES,
+    "encoder_precision": PRECISIONS,
+    "jpeg_draft": JPEG_DRAFTS,
+}
 _TUPLES = {"columns_to_return", "image_roots"}
 
 
@@ -138,7 +169,15 @@ def _value(name: str, key: str, value: object, base: Path) -> Any:
         if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
             raise wrong
         return tuple(base / v for v in value) if key == "image_roots" else tuple(value)
-    if key == "clip_model":
+    if key in _CHOICES:
+        if value not in _CHOICES[key]:
+            raise ConfigError(
+                f"option {key!r} of index {name!r} has an unknown value",
+                value=value,
+                remedy=f"give one of {', '.join(_CHOICES[key])}",
+            )
+        return value
+    if key in _NAMES:
         if value is not None and not isinstance(value, str):
             raise wrong
         return value

@@ -16,6 +16,7 @@
     │   └── FetchFailed         an allowed address that gave no picture
     ├── EncoderMismatch         index and encoder were not made for each other
     ├── ModelUnavailable        weights that cannot be had or loaded
+    ├── Overloaded              more queries wait than may
     ├── ConfigError             settings, indices_paths.json
     ├── BadFolder               a folder without what it should hold
     ├── CorruptFile             a file that is not what its name says
@@ -119,6 +120,16 @@ class EncoderMismatch(SearchBackError):
 
 class ModelUnavailable(SearchBackError):
     """Weights that cannot be found or loaded."""
+
+
+class Overloaded(SearchBackError):
+    """More queries wait than may; ``retry_after_s``: seconds until there may be room."""
+
+    def __init__(
+        self, what: str, *, retry_after_s: float, value: object = None, remedy: str = ""
+    ) -> None:
+        super().__init__(what, value=value, remedy=remedy)
+        self.retry_after_s = retry_after_s
 
 
 class ConfigError(SearchBackError):

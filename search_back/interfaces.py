@@ -12,11 +12,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import pyarrow as pa
+from search_back.types import (
+    EncoderIdentity,
+    FloatArray,
+    IdArray,
+    Modality,
+    PreparedQuery,
+    RuntimeInfo,
+    Tokens,
+)
 
-from search_back.types import EncoderIdentity, FloatArray, IdArray, Modality
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Encoder(Protocol):
@@ -29,6 +38,9 @@ class Encoder(Protocol):
     @property
     def identity(self) -> EncoderIdentity: ...
 
+    @property
+    def runtime(self) -> RuntimeInfo: ...
+
     def preprocess(self, picture: bytes) -> FloatArray:
         """The bytes of a picture file → ``(3, height, width)`` float32; raises ``BadPicture``."""
         ...
@@ -37,12 +49,12 @@ class Encoder(Protocol):
         """``(n, 3, height, width)`` float32 → ``(n, d)`` float32, unit rows."""
         ...
 
-    def tokenize(self, texts: Sequence[str]) -> IdArray:
-        """n texts → ``(n, length)`` int64; longer than the context are cut, end token kept."""
+    def tokenize(self, texts: Sequence[str]) -> Tokens:
+        """n texts → n rows; those longer than the context are cut, and keep their end token."""
         ...
 
-    def encode_tokens(self, tokens: IdArray) -> FloatArray:
-        """``(n, length)`` int64 → ``(n, d)`` float32, unit rows."""
+    def encode_tokens(self, tokens: Tokens) -> FloatArray:
+        """n rows → ``(n, d)`` float32, unit rows."""
         ...
 
     def encode_images(self, pictures: Sequence[bytes]) -> FloatArray:
@@ -54,6 +66,16 @@ class Encoder(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class QueryEncoder(Encoder, Protocol):
+    """An encoder that takes one query at a time, and may know it from before."""
+
+    def prepare_text(self, text: str) -> PreparedQuery: ...
+
+    def prepare_picture(self, picture: bytes) -> PreparedQuery:
+        """Raises ``BadPicture``."""
+        ...
 
 
 class VectorIndex(Protocol):

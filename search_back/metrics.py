@@ -1,7 +1,8 @@
-"""Prometheus metrics: how long each step of a query takes, and which errors were answered."""
+"""Prometheus metrics: what the steps of a query take, the encoders' batches, errors answered."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Final
 
@@ -9,10 +10,13 @@ from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     ProcessCollector,
     generate_latest,
 )
+
+from search_back.types import MODALITIES, Modality
 
 WHOLE: Final = "full_knn_request_time"
 
@@ -34,10 +38,11 @@ BUCKETS: Final = (
     *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
     *(1.0, 2.5, 5.0, 10.0, 30.0),
 )
+BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
-    """The metrics of one server, in a registry of their own. Thread-safe.
+    """The metrics of one server, in a registry of their own; an ``EncoderObserver``. Thread-safe.
 
     ``registry``: where the metrics are kept; by default a new one that also tells the memory,
     file descriptors and CPU time of the process.
@@ -55,6 +60,41 @@ class Metrics:
             ["code"],
             registry=self._registry,
         )
+        batches = Histogram(
+            "search_back_encoder_batch_rows",
+            "Texts or pictures that went through a tower together",
+            ["tower"],
+            registry=self._registry,
+            buckets=BATCH_BUCKETS,
+        )
+        queued = Histogram(
+            "search_back_encoder_queue_seconds",
+            "Seconds a call waited for a tower; 0 where it was free",
+            ["tower"],
+            registry=self._registry,
+            buckets=BUCKETS,
+        )
+        cache = Counter(
+            "search_back_query_cache",
+            "Queries looked up in the cache of embeddings",
+            ["tower", "result"],
+            registry=self._registry,
+        )
+        self._batches = {kind: batches.labels(kind) for kind in MODALITIES}
+        self._queued = {kind: queued.labels(kind) for kind in MODALITIES}
+        self._cache = {
+            (kind, hit): cache.labels(kind, "hit" if hit else "miss")
+            for kind in MODALITIES
+            for hit in (True, False)
+        }
+        self._loaded = Gauge(
+            "search_back_encoders_loaded", "Encoders in memory", registry=self._registry
+        )
+        self._remembered = Gauge(
+            "search_back_query_cache_entries",
+            "Queries whose embeddings are in the cache",
+            registry=self._registry,
+        )
 
     def timer(self, step: str) -> AbstractContextManager[object]:
         """Times a block as one of ``STEPS``, also where it raises: a ``StepTimer``."""
@@ -65,6 +105,23 @@ class Metrics:
     def count_error(self, code: str) -> None:
         """Count an answer that was an error; ``code``: of a ``SearchBackError``, so one of few."""
         self._errors.labels(code).inc()
+
+    def batch(self, kind: Modality, rows: int) -> None:
+        """Count a run of a tower."""
+        self._batches[kind].observe(rows)
+
+    def waited(self, kind: Modality, seconds: float) -> None:
+        """Count a call's wait for a tower."""
+        self._queued[kind].observe(seconds)
+
+    def cache(self, kind: Modality, *, hit: bool) -> None:
+        """Count a look into the cache of query embeddings."""
+        self._cache[kind, hit].inc()
+
+    def watch_encoders(self, *, loaded: Callable[[], int], remembered: Callable[[], int]) -> None:
+        """Where to read how many encoders are in memory, and how many queries in the cache."""
+        self._loaded.set_function(loaded)
+        self._remembered.set_function(remembered)
 
     def exposition(self) -> tuple[bytes, str]:
         """The body and content type of ``/metrics``."""

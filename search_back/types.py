@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FloatArray = NDArray[np.float32]
 IdArray = NDArray[np.int64]
@@ -22,6 +24,8 @@ MODALITIES: tuple[Modality, ...] = ("image", "text")
 class EncoderIdentity:
     """What makes two embeddings comparable: weights, preprocessing, tokenizer, precision family.
 
+    ``precision`` is the family: ``fp32`` for the model itself and for everything that was checked
+    to agree with it (an int8 export, bf16 on a GPU); what computes is told by ``RuntimeInfo``.
     ``name`` is for people (``emoji``, ``ViT-B/32``) and is not compared; two names of the same
     weights are the same encoder.
     """
@@ -62,6 +66,83 @@ class EncoderIdentity:
 def fingerprint(value: Mapping[str, Any]) -> str:
     """sha256 of a JSON object, independent of the order of its keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeInfo:
+    """What an encoder runs on, for people: ``onnxruntime``, ``int8``, ``cpu``.
+
+    ``precision`` is that of the computation; vectors of two precisions may be compared as long as
+    their identities match.
+    """
+
+    runtime: str
+    precision: str = "fp32"
+    device: str = "cpu"
+
+    def __str__(self) -> str:
+        return f"{self.runtime} {self.precision} on {self.device}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tokens:
+    """Tokenized texts.
+
+    ``ids``: ``(n, length)`` int64, rows padded with ``pad``; ``lengths``: ``(n,)`` int64, how many
+    ids of a row are text, its start and end tokens included; ``cut``: ``(n,)`` bool, whether the
+    text was longer than the encoder reads.
+    """
+
+    ids: IdArray
+    lengths: IdArray
+    cut: NDArray[np.bool_]
+    pad: int = 0
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: IdArray) -> Tokens:
+        """Those rows, no wider than the longest of them."""
+        lengths = self.lengths[rows]
+        width = int(lengths.max(initial=0))
+        return Tokens(self.ids[rows, :width], lengths, self.cut[rows], self.pad)
+
+    @classmethod
+    def of_rows(cls, rows: Sequence[Sequence[int]], *, cut: Sequence[bool], pad: int = 0) -> Tokens:
+        """From one list of ids a text."""
+        lengths = np.array([len(row) for row in rows], dtype=np.int64)
+        ids = np.full((len(rows), int(lengths.max(initial=0))), pad, dtype=np.int64)
+        for i, row in enumerate(rows):
+            ids[i, : len(row)] = row
+        return cls(ids, lengths, np.array(cut, dtype=np.bool_), pad)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Tokens]) -> Tokens:
+        """The rows of all parts, of which there is at least one and which share their ``pad``."""
+        width = max(part.ids.shape[1] for part in parts)
+        pad = parts[0].pad
+        ids = [
+            np.pad(part.ids, ((0, 0), (0, width - part.ids.shape[1])), constant_values=pad)
+            for part in parts
+        ]
+        return cls(
+            np.concatenate(ids),
+            np.concatenate([part.lengths for part in parts]),
+            np.concatenate([part.cut for part in parts]),
+            pad,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedQuery:
+    """A text or a picture after the first half of its encoding.
+
+    ``cut``: whether it is a text longer than the encoder reads; ``embed``: the second half, which
+    gives a ``(d,)`` float32 vector of unit length that is the caller's own.
+    """
+
+    cut: bool
+    embed: Callable[[], FloatArray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +214,15 @@ class Page:
 
     ``ids``: ``(n,)`` int64 without duplicates or padding; ``similarities``: ``(n,)`` float32,
     never rising; ``metadata``: a table whose row i belongs to hit i, for the first
-    ``metadata.num_rows`` hits.
+    ``metadata.num_rows`` hits. ``cut_texts``: how many texts of the query were longer than the
+    encoder reads, and were read up to there.
     """
 
     ids: IdArray
     similarities: FloatArray
     metadata: pa.Table
     ignored: tuple[str, ...] = ()
+    cut_texts: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageColor
 
 from search_back.errors import BadPicture
-from search_back.types import EncoderIdentity, FloatArray, IdArray
+from search_back.types import EncoderIdentity, FloatArray, IdArray, RuntimeInfo, Tokens
 from search_back.vectors import normalise
 
 _PADDING, _FIRST_BYTE, _END = 0, 1, 257
@@ -44,6 +44,10 @@ class FakeEncoder:
     def identity(self) -> EncoderIdentity:
         return self._identity
 
+    @property
+    def runtime(self) -> RuntimeInfo:
+        return RuntimeInfo("numpy")
+
     def preprocess(self, picture: bytes) -> FloatArray:
         """The bytes of a picture file → ``(3, side, side)`` float32 in 0 … 1."""
         try:
@@ -59,19 +63,15 @@ class FakeEncoder:
         # Shifted by a half, so that black and grey have a direction too.
         return normalise((pixels.reshape(len(pixels), -1) - np.float32(0.503)) @ self._weights)
 
-    def tokenize(self, texts: Sequence[str]) -> IdArray:
+    def tokenize(self, texts: Sequence[str]) -> Tokens:
         """One token a byte, then the end token; shorter texts are padded with 0."""
-        rows = [
-            [*(byte + _FIRST_BYTE for byte in text.encode()[: self._context - 1]), _END]
-            for text in texts
-        ]
-        tokens = np.full((len(rows), max(map(len, rows), default=1)), _PADDING, dtype=np.int64)
-        for token_row, row in zip(tokens, rows, strict=True):
-            token_row[: len(row)] = row
-        return tokens
+        most = self._context - 1
+        rows = [[*(byte + _FIRST_BYTE for byte in t.encode()[:most]), _END] for t in texts]
+        cut = [len(text.encode()) > most for text in texts]
+        return Tokens.of_rows(rows, cut=cut, pad=_PADDING)
 
-    def encode_tokens(self, tokens: IdArray) -> FloatArray:
-        rows = [self._encode_text(row) for row in tokens]
+    def encode_tokens(self, tokens: Tokens) -> FloatArray:
+        rows = [self._encode_text(row) for row in tokens.ids]
         return np.stack(rows) if rows else np.zeros((0, self._identity.dimension), np.float32)
 
     def encode_images(self, pictures: Sequence[bytes]) -> FloatArray:

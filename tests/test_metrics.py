@@ -7,6 +7,7 @@ import threading
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from search_back.encoders.batching import EncoderObserver
 from search_back.interfaces import StepTimer
 from search_back.metrics import BUCKETS, STEPS, Metrics
 
@@ -79,6 +80,41 @@ def test_errors_are_counted_by_code() -> None:
     values = samples(metrics)
     assert values["search_back_errors_totalunknown_index"] == 2
     assert values["search_back_errors_totalbad_picture"] == 1
+
+
+def test_what_encoders_do_is_exposed_by_tower() -> None:
+    metrics = Metrics()
+    watch: EncoderObserver = metrics
+    watch.batch("text", 1)
+    watch.batch("text", 12)
+    watch.waited("text", 0.0)
+    watch.waited("text", 0.2)
+    watch.batch("image", 3)
+    watch.cache("text", hit=True)
+    watch.cache("text", hit=True)
+    watch.cache("image", hit=False)
+    values = samples(metrics)
+    assert values["search_back_encoder_batch_rows_counttext"] == 2
+    assert values["search_back_encoder_batch_rows_sumtext"] == 13
+    assert values["search_back_encoder_batch_rows_bucket1.0text"] == 1
+    assert values["search_back_encoder_batch_rows_sumimage"] == 3
+    assert values["search_back_encoder_queue_seconds_counttext"] == 2
+    assert values["search_back_encoder_queue_seconds_bucket0.0005text"] == 1
+    assert values["search_back_encoder_queue_seconds_sumtext"] == pytest.approx(0.2)
+    assert values["search_back_encoder_queue_seconds_countimage"] == 0
+    assert values["search_back_query_cache_totalhittext"] == 2
+    assert values["search_back_query_cache_totalmisstext"] == 0
+    assert values["search_back_query_cache_totalmissimage"] == 1
+
+
+def test_encoders_and_cached_queries_are_counted_when_they_are_read() -> None:
+    metrics, there = Metrics(), [0, 0]
+    assert samples(metrics)["search_back_encoders_loaded"] == 0
+    metrics.watch_encoders(loaded=lambda: there[0], remembered=lambda: there[1])
+    there[:] = 2, 30
+    values = samples(metrics)
+    assert values["search_back_encoders_loaded"] == 2
+    assert values["search_back_query_cache_entries"] == 30
 
 
 def test_exposition_is_prometheus_text_and_tells_the_process() -> None:

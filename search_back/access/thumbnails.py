@@ -8,18 +8,8 @@ from typing import Final
 
 from PIL import Image
 
-from search_back.pictures import flatten
+from search_back.pictures import flatten, orientation, turned
 
-_ORIENTATION: Final = 0x0112
-_TURNS: Final = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 _QUALITY: Final = 85
 
 
@@ -28,7 +18,7 @@ def shrink(image: Image.Image, side: int) -> Image.Image:
     # A JPEG is decoded at the smallest scale that leaves twice the wanted size to filter.
     scale = 2 * side / max(image.size)
     image.draft(None, (math.ceil(image.width * scale), math.ceil(image.height * scale)))
-    turn = _TURNS.get(_orientation(image))
+    how = orientation(image)
     profile = image.info.get("icc_profile") if image.mode in ("RGB", "RGBA") else None
     if image.has_transparency_data:
         image = image.convert("RGBA")
@@ -36,18 +26,9 @@ def shrink(image: Image.Image, side: int) -> Image.Image:
         image = flatten(image)
         image = image if image.mode == "L" else image.convert("RGB")
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
-    small = image if turn is None else image.transpose(turn)
+    small = turned(image, how)
     small.info = {"icc_profile": profile} if profile else {}
     return small
-
-
-def _orientation(image: Image.Image) -> int:
-    if image.format == "TIFF":
-        return 1  # Pillow turns these as it decodes them.
-    try:
-        return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # Broken EXIF data says nothing about the pixels.
-        return 1
 
 
 def has_holes(image: Image.Image) -> bool:
@@ -79,7 +60,7 @@ def whole_jpeg(file: io.BufferedReader, image: Image.Image, side: int) -> bytes 
     """
     if image.format != "JPEG" or image.mode not in ("L", "RGB") or max(image.size) > side:
         return None
-    if _orientation(image) != 1:
+    if orientation(image) != 1:
         return None
     most = 4096 + 3 * image.width * image.height
     file.seek(0)

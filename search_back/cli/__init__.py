@@ -21,7 +21,18 @@ COMMANDS = {
     "inference": "Turn pictures and captions into embeddings.",
     "index": "Build a search index from embeddings.",
     "back": "Serve indices: the page and the HTTP API.",
+    "export": "Make a model start fast and run fast without torch.",
 }
+
+
+_NOISY = (
+    *("urllib3", "PIL", "waitress", "h5py", "faiss", "huggingface_hub", "httpx"),
+    *("onnx_ir", "onnxscript", "transformers"),
+)
+
+
+def _not_of_the_root(record: logging.LogRecord) -> bool:
+    return record.name != "root" or record.levelno >= logging.WARNING
 
 
 def _sentence(error: OSError) -> str:
@@ -79,5 +90,17 @@ def main(verbose: bool) -> None:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         datefmt="%H:%M:%S",
     )
-    for noisy in ("urllib3", "PIL", "waitress", "h5py", "faiss", "huggingface_hub", "httpx"):
+    for noisy in (
+        "urllib3",
+        "PIL",
+        "waitress",
+        "h5py",
+        "faiss",
+        "huggingface_hub",
+        "httpx",
+        "onnx_ir",
+        "onnxscript",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # open_clip tells each step of loading to the root logger.
+    logging.getLogger().handlers[0].addFilter(_not_of_the_root)

@@ -13,6 +13,10 @@ from search_back.cli.progress import say
 from search_back.config import (
     DEFAULT_COLUMNS,
     DEFAULT_PORT,
+    DEFAULT_TEXT_MODEL,
+    JPEG_DRAFTS,
+    PRECISIONS,
+    RUNTIMES,
     IndexOptions,
     ServerSettings,
     load_indices,
@@ -38,7 +42,52 @@ NOT_LOADED = "Accepted for old scripts; no such model is loaded, and answers say
 @option("host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 is everyone.")
 @option("port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, help="Port to listen on.")
 @option("threads", type=click.IntRange(1), default=8, help="Requests answered at a time.")
+@option(
+    "encoder-threads",
+    type=click.IntRange(0),
+    default=0,
+    help="Threads of one call of an encoder; 0: as many as its runtime chooses.",
+)
+@option(
+    "encoder-idle-s",
+    type=click.FloatRange(0),
+    default=0.0,
+    help="Seconds after which an encoder that is not used gives its memory back, until the next "
+    "query loads it again; 0: never.",
+)
+@flag("batching", default=True, help="Encode queries together that arrive together.")
+@option(
+    "query-cache-entries",
+    type=click.IntRange(0),
+    default=10_000,
+    help="Queries whose embeddings are kept, at some 2 to 4 kB each; 0: none.",
+)
+@option(
+    "max-queued-queries",
+    type=click.IntRange(1),
+    default=64,
+    help="Texts, and pictures, that may wait for an encoder; more are refused with status 503.",
+)
 @option("clip-model", help="The encoder. [default: the one that made the index]")
+@option(
+    "encoder-runtime",
+    type=click.Choice(RUNTIMES),
+    default="auto",
+    help="What runs it. auto: an export where there is one (see `export`), else torch.",
+)
+@option(
+    "encoder-precision",
+    type=click.Choice(PRECISIONS),
+    default="auto",
+    help="Of its computation. auto: the fastest export there is.",
+)
+@option(
+    "jpeg-draft",
+    type=click.Choice(JPEG_DRAFTS),
+    default="off",
+    help="Decode the JPEGs of queries at a fraction of their size: sooner, with slightly other "
+    "pixels.",
+)
 @option(
     "columns-to-return",
     callback=words,
@@ -60,7 +109,16 @@ NOT_LOADED = "Accepted for old scripts; no such model is loaded, and answers say
     help="Lay the metadata out in the order of the index.",
 )
 @flag("use-arrow", default=False, help="Read metadata from Arrow files.")
-@flag("enable-mclip-option", default=False, help=NOT_LOADED)
+@flag(
+    "enable-mclip-option",
+    default=False,
+    help="Let --mclip-model read the words of queries with use_mclip.",
+)
+@option(
+    "mclip-model",
+    help="A text encoder that fits the index's: hf:FOLDER, or a model hub's name. "
+    f"[default: {DEFAULT_TEXT_MODEL}]",
+)
 @flag("provide-safety-model", default=False, help=NOT_LOADED)
 @flag("provide-violence-detector", default=False, help=NOT_LOADED)
 @flag("provide-aesthetic-embeddings", default=False, help=NOT_LOADED)
@@ -83,6 +141,11 @@ def command(
     host: str,
     port: int,
     threads: int,
+    encoder_threads: int,
+    encoder_idle_s: float,
+    batching: bool,
+    query_cache_entries: int,
+    max_queued_queries: int,
     default_backend: str | None,
     default_index: str | None,
     url_column: str,
@@ -125,6 +188,11 @@ def command(
         url_column=url_column,
         cors_origins=cors_origins,
         threads=threads,
+        encoder_threads=encoder_threads,
+        encoder_idle_s=encoder_idle_s,
+        batching=batching,
+        query_cache_entries=query_cache_entries,
+        max_queued_queries=max_queued_queries,
         limits=bounds,
     )
     listener = bind(host, port)

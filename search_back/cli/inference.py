@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,12 @@ import click
 
 from search_back.cli.options import flag, option
 from search_back.cli.progress import InferenceBar, say
-from search_back.errors import ConfigError
+from search_back.config import DEFAULT_TEXT_MODEL, JPEG_DRAFTS, PRECISIONS, RUNTIMES
 from search_back.services import DEFAULT_MODEL
 
 _NO_EFFECT = (
     "use_jit",
     "cache_path",
-    "mclip_model",
     "distribution_strategy",
     "wds_number_file_per_input_file",
     "output_partition_count",
@@ -42,8 +42,27 @@ _NO_EFFECT = (
     "clip-model",
     default=DEFAULT_MODEL,
     help="The encoder: ViT-B/32 (OpenAI), open_clip:MODEL/pretrained-tag, "
-    "open_clip:MODEL//path/to/checkpoint.pt, local-dir:FOLDER, or emoji (bundled: for drawings "
-    "of things, not for photographs).",
+    "open_clip:MODEL//path/to/checkpoint.pt, local-dir:FOLDER, hf:ORGANISATION/NAME, hf:FOLDER, "
+    "or emoji (bundled: for drawings of things, not for photographs).",
+)
+@option(
+    "runtime",
+    type=click.Choice(RUNTIMES),
+    default="auto",
+    help="What runs the encoder. auto: an export where there is one (see `export`), else torch.",
+)
+@option(
+    "precision",
+    type=click.Choice(PRECISIONS),
+    default="fp32",
+    help="Of its computation. auto: the fastest export there is.",
+)
+@option(
+    "jpeg-draft",
+    type=click.Choice(JPEG_DRAFTS),
+    default="off",
+    help="Decode large JPEGs at a fraction of their size: close keeps at least twice the pixels "
+    "that the encoder reads, fast at least as many.",
 )
 @option("batch-size", type=click.IntRange(1), default=256, help="Pictures encoded together.")
 @option("num-prepro-workers", type=click.IntRange(1), help="Threads that decode. [default: cores]")
@@ -63,8 +82,12 @@ _NO_EFFECT = (
 @flag("overwrite", default=False, help="Replace the result of an earlier run.")
 @flag("use-jit", default=False, help="Accepted for old scripts; has no effect.")
 @option("cache-path", help="Accepted for old scripts; has no effect.")
-@option("mclip-model", help="Accepted for old scripts; has no effect.")
-@flag("use-mclip", default=False, help="Embed the captions with mclip_model: not available.")
+@flag("use-mclip", default=False, help="Embed the captions with --mclip-model.")
+@option(
+    "mclip-model",
+    help="A text encoder that fits the pictures': hf:FOLDER, or a model hub's name. "
+    f"[default: {DEFAULT_TEXT_MODEL}]",
+)
 @option(
     "distribution-strategy",
     type=click.Choice(["sequential"]),
@@ -84,8 +107,12 @@ _NO_EFFECT = (
 @flag("json", default=False, help="Print the report as JSON on stdout.")
 def command(
     clip_model: str,
+    runtime: Any,
+    precision: Any,
+    jpeg_draft: Any,
     json: bool,
     use_mclip: bool,
+    mclip_model: str | None,
     **values: Any,
 ) -> None:
     """Turn pictures and captions into embeddings.
@@ -102,20 +129,19 @@ def command(
     """
     from search_back.encoders import load_encoder
     from search_back.inference import InferenceSettings, run
+    from search_back.services.multilingual import text_model_name
 
-    if use_mclip:
-        raise ConfigError(
-            "use_mclip is not available",
-            remedy="leave it out; for captions in other languages choose a model that knows them",
-        )
     for name in _NO_EFFECT:
         del values[name]
     if values["num_prepro_workers"] is None:
         del values["num_prepro_workers"]
     settings = InferenceSettings(**values)
-    encoder = load_encoder(clip_model)
+    load = partial(load_encoder, runtime=runtime, precision=precision, jpeg_draft=jpeg_draft)
+    encoder = load(clip_model)
+    text_encoder = load(text_model_name(mclip_model)) if use_mclip else None
+    say(f"encoder {encoder.identity.name}: {encoder.runtime}")
     with InferenceBar() as bar:
-        report = run(settings, encoder, progress=bar)
+        report = run(settings, encoder, text_encoder=text_encoder, progress=bar)
     say(
         f"{report.count} items in {report.seconds:.1f} s ({report.items_per_second:.0f}/s), "
         f"{report.failures} failures → {report.output_folder}"

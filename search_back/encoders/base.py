@@ -4,22 +4,39 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
-from search_back.encoders.preprocess import Preprocessing
-from search_back.encoders.tokenizer import Tokenizer
-from search_back.types import EncoderIdentity, FloatArray, IdArray
+from search_back.encoders.preprocess import Preprocessing, preprocess_all
+from search_back.encoders.tokens import Tokenizer
+from search_back.errors import InputError
+from search_back.pictures import MAX_PIXELS, JpegDraft
+from search_back.types import EncoderIdentity, FloatArray, IdArray, RuntimeInfo, Tokens
 from search_back.vectors import normalise
 
 TEXT_BATCH = 64
+IMAGE_BATCH = 64
+
+TextPositions = Literal["to_end", "unpadded", "all"]
+"""Which positions a text tower must run.
+
+``to_end``: a causal tower that reads its feature at the end token; ``unpadded``: one whose
+attention masks the padding; ``all``: one that reads the padding too (SigLIP).
+"""
 
 
 class BaseEncoder(ABC):
     """A runtime implements the two towers; the rest is here.
 
-    Safe to call from several threads where the runtime is.
+    Safe to call from several threads where the runtime is. To be set before the first call:
+    ``draft``, at what scale JPEGs are decoded; ``max_pixels``, what a picture may hold;
+    ``decode_workers``, how many threads decode the pictures of one call, 0: one for each core.
     """
+
+    draft: JpegDraft = "off"
+    max_pixels: int = MAX_PIXELS
+    decode_workers: int = 0
 
     def __init__(
         self,
@@ -27,16 +44,22 @@ class BaseEncoder(ABC):
         preprocessing: Preprocessing,
         tokenizer: Tokenizer,
         *,
-        text_is_causal: bool,
+        runtime: RuntimeInfo,
+        text_positions: TextPositions,
     ) -> None:
         self._identity = identity
         self._preprocessing = preprocessing
         self._tokenizer = tokenizer
-        self._text_is_causal = text_is_causal
+        self._runtime = runtime
+        self._text_positions = text_positions
 
     @property
     def identity(self) -> EncoderIdentity:
         return self._identity
+
+    @property
+    def runtime(self) -> RuntimeInfo:
+        return self._runtime
 
     @property
     def dimension(self) -> int:
@@ -47,43 +70,57 @@ class BaseEncoder(ABC):
         """``(n, 3, h, w)`` float32 → ``(n, d)``, of any length."""
 
     @abstractmethod
-    def _text_tower(self, tokens: IdArray) -> FloatArray:
+    def _text_tower(self, ids: IdArray) -> FloatArray:
         """``(n, length)`` int64 → ``(n, d)``, of any length."""
 
     def preprocess(self, picture: bytes) -> FloatArray:
-        return self._preprocessing(picture)
+        return self._preprocessing(picture, max_pixels=self.max_pixels, draft=self.draft)
+
+    def preprocess_all(self, pictures: Sequence[bytes]) -> list[FloatArray | InputError]:
+        """``preprocess`` of each, in order and in threads; a bad picture gives its error."""
+        return preprocess_all(self.preprocess, pictures, workers=self.decode_workers)
 
     def encode_pixels(self, pixels: FloatArray) -> FloatArray:
         if not len(pixels):
-            return np.empty((0, self.dimension), dtype=np.float32)
+            return self._no_rows()
         return normalise(self._image_tower(pixels))
 
-    def tokenize(self, texts: Sequence[str]) -> IdArray:
+    def tokenize(self, texts: Sequence[str]) -> Tokens:
         return self._tokenizer(texts)
 
-    def encode_tokens(self, tokens: IdArray) -> FloatArray:
-        """``(n, length)`` int64 → ``(n, d)`` float32, unit rows.
+    def encode_tokens(self, tokens: Tokens) -> FloatArray:
+        """n rows → ``(n, d)`` float32, unit rows.
 
-        Where the text tower is causal only the positions up to the end token run: those after
-        it cannot change its feature. Texts of like length run together.
+        Positions that cannot change the feature do not run, and texts of like length run
+        together.
         """
         if not len(tokens):
             return self._no_rows()
-        if not self._text_is_causal:
-            tokens = _pad(tokens, self._tokenizer.context_length)
-            parts = [self._text_tower(t) for t in np.split(tokens, _cuts(len(tokens)))]
-            return normalise(np.concatenate(parts))
-        lengths = tokens.argmax(axis=1) + 1
-        order = np.argsort(lengths, kind="stable")
+        order = np.argsort(tokens.lengths, kind="stable")
         features = np.empty((len(tokens), self.dimension), dtype=np.float32)
-        for rows in np.split(order, _cuts(len(order))):
-            features[rows] = self._text_tower(tokens[rows, : lengths[rows].max()])
+        for start in range(0, len(order), TEXT_BATCH):
+            rows = order[start : start + TEXT_BATCH]
+            part = tokens.take(rows)
+            ids = self._widened(part) if self._text_positions == "all" else part.ids
+            features[rows] = self._text_tower(ids)
         return normalise(features)
 
     def encode_images(self, pictures: Sequence[bytes]) -> FloatArray:
-        if not pictures:
-            return self._no_rows()
-        return self.encode_pixels(np.stack([self.preprocess(p) for p in pictures]))
+        """``(n, d)`` float32, unit rows, computed in batches.
+
+        Raises ``BadPicture`` or ``LimitExceeded``, which says which picture it was.
+        """
+        parts = [self._no_rows()]
+        for start in range(0, len(pictures), IMAGE_BATCH):
+            pixels = []
+            for i, found in enumerate(self.preprocess_all(pictures[start : start + IMAGE_BATCH])):
+                if isinstance(found, InputError):
+                    if len(pictures) > 1:
+                        found.what = f"picture {start + i + 1} of {len(pictures)}: {found.what}"
+                    raise found
+                pixels.append(found)
+            parts.append(self.encode_pixels(np.stack(pixels)))
+        return np.concatenate(parts)
 
     def encode_texts(self, texts: Sequence[str]) -> FloatArray:
         return self.encode_tokens(self.tokenize(texts))
@@ -94,11 +131,6 @@ class BaseEncoder(ABC):
     def _no_rows(self) -> FloatArray:
         return np.empty((0, self.dimension), dtype=np.float32)
 
-
-def _cuts(n: int) -> list[int]:
-    return list(range(TEXT_BATCH, n, TEXT_BATCH))
-
-
-def _pad(tokens: IdArray, length: int) -> IdArray:
-    missing = length - tokens.shape[1]
-    return np.pad(tokens, ((0, 0), (0, missing))) if missing > 0 else tokens
+    def _widened(self, tokens: Tokens) -> IdArray:
+        missing = self._tokenizer.context_length - tokens.ids.shape[1]
+        return np.pad(tokens.ids, ((0, 0), (0, missing)), constant_values=tokens.pad)

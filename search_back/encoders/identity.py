@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from search_back.encoders.preprocess import Preprocessing
-from search_back.files import sha256_file
+from search_back.encoders.tokens import Tokenizer
 from search_back.types import EncoderIdentity, fingerprint
 
 
@@ -15,11 +13,9 @@ def make_identity(
     dimension: int,
     weights_sha256: str,
     preprocessing: Preprocessing,
-    tokenizer: str,
-    context_length: int,
-    precision: str = "fp32",
+    tokenizer: Tokenizer,
 ) -> EncoderIdentity:
-    """The identity of an encoder; ``tokenizer`` is :func:`tokenizer_key` or a name."""
+    """The identity of an encoder: the same for every runtime and precision of its weights."""
     return EncoderIdentity(
         name=name,
         dimension=dimension,
@@ -27,14 +23,8 @@ def make_identity(
         preprocessing_sha256=fingerprint(
             {
                 **preprocessing.to_json(),
-                "tokenizer": tokenizer,
-                "context_length": context_length,
+                "tokenizer": tokenizer.key,
+                "context_length": tokenizer.context_length,
             }
         ),
-        precision=precision,
     )
-
-
-def tokenizer_key(vocabulary: Path) -> str:
-    """What tells one vocabulary from another."""
-    return f"clip_bpe:{sha256_file(vocabulary)}"

@@ -2,85 +2,93 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from search_back.errors import ConfigError
+from search_back.encoders.description import EncoderDescription, ExportRuntime, Precision
+from search_back.encoders.exports import find_export
+from search_back.encoders.names import EncoderSpec, parse_name
+from search_back.errors import ModelUnavailable
 from search_back.interfaces import Encoder
-from search_back.models import MODEL_NAME, model_folder
+from search_back.pictures import MAX_PIXELS, JpegDraft
 
-Runtime = Literal["auto", "torch", "onnx"]
+if TYPE_CHECKING:
+    from search_back.encoders.base import BaseEncoder
 
-FORMS = (
-    f"{MODEL_NAME} (bundled), ViT-B/32 (OpenAI's names), open_clip:MODEL/pretrained-tag, "
-    "open_clip:MODEL//path/to/checkpoint.pt, local-dir:FOLDER, or the folder of an exported model"
-)
-# OpenAI's weights were trained with QuickGELU; open_clip keeps that under names of its own.
-_OPENAI = {
-    "RN50": "RN50-quickgelu",
-    "RN101": "RN101-quickgelu",
-    "RN50x4": "RN50x4-quickgelu",
-    "RN50x16": "RN50x16-quickgelu",
-    "RN50x64": "RN50x64-quickgelu",
-    "ViT-B/32": "ViT-B-32-quickgelu",
-    "ViT-B/16": "ViT-B-16-quickgelu",
-    "ViT-L/14": "ViT-L-14-quickgelu",
-    "ViT-L/14@336px": "ViT-L-14-336-quickgelu",
-}
+Runtime = Literal["auto", "torch", "onnx", "openvino"]
+AnyPrecision = Literal["auto", "fp32", "fp16", "bf16", "int8"]
+_NVIDIA: Final = Path("/dev/nvidiactl")
 
 
-@dataclass(frozen=True, slots=True)
-class EncoderSpec:
-    """A name taken apart: an exported ``folder``, or an open_clip ``architecture``.
-
-    ``name`` holds paths in full: it is written beside embeddings and loaded from anywhere.
-    """
-
-    name: str
-    folder: Path | None = None
-    architecture: str | None = None
-    pretrained: str | None = None
-
-
-def parse_name(name: str) -> EncoderSpec:
-    """Take a name of one of the forms in ``FORMS`` apart; raises ``ConfigError`` for others."""
-    if name == MODEL_NAME:
-        return EncoderSpec(name, folder=model_folder(), architecture=f"local-dir:{model_folder()}")
-    if name in _OPENAI:
-        return EncoderSpec(name, architecture=_OPENAI[name], pretrained="openai")
-    rest = name.removeprefix("open_clip:")
-    if rest.startswith("local-dir:"):
-        folder = Path(rest.removeprefix("local-dir:")).resolve()
-        exported = folder if (folder / "encoder.json").is_file() else None
-        full = f"local-dir:{folder}"
-        return EncoderSpec(full, folder=exported, architecture=full)
-    if name.startswith("open_clip:"):
-        architecture, _, pretrained = rest.partition("/")
-        if Path(pretrained).is_file():
-            pretrained = str(Path(pretrained).resolve())
-            name = f"open_clip:{architecture}/{pretrained}"
-        return EncoderSpec(name, architecture=architecture, pretrained=pretrained or None)
-    if (Path(name) / "encoder.json").is_file():
-        folder = Path(name).resolve()
-        return EncoderSpec(str(folder), folder=folder)
-    raise ConfigError("no model of that name", value=name, remedy=f"give {FORMS}")
-
-
-def load_encoder(name: str, *, runtime: Runtime = "auto", threads: int = 0) -> Encoder:
+def load_encoder(
+    name: str,
+    *,
+    runtime: Runtime = "auto",
+    precision: AnyPrecision = "fp32",
+    threads: int = 0,
+    jpeg_draft: JpegDraft = "off",
+    max_pixels: int = MAX_PIXELS,
+) -> Encoder:
     """The encoder of that name, ready to use.
 
-    ``runtime``: ``auto`` takes exported towers where there are some, and torch otherwise.
-    ``threads``: for one call; 0 leaves the choice to the runtime. Raises ``ConfigError`` for an
-    unknown name, ``ModelUnavailable`` for weights that cannot be had.
+    ``runtime``: ``auto`` takes an export where there is one, and torch otherwise; on a machine
+    with an NVIDIA device torch goes first, unless ONNX Runtime can use the device too.
+    ``precision``: of the computation; ``auto`` takes the fastest export there is, each of which
+    was checked against torch. ``threads``: for one call; 0 leaves the choice to the runtime.
+    ``jpeg_draft``: at what scale JPEGs are decoded. ``max_pixels``: of a picture.
+    Raises ``ConfigError`` for an unknown name, ``ModelUnavailable`` for weights or exports that
+    cannot be had.
     """
     spec = parse_name(name)
-    if spec.folder is not None and runtime != "torch":
-        from search_back.encoders.onnx import OnnxEncoder
+    folder = None if runtime == "torch" else _exported(spec, runtime, precision)
+    encoder: BaseEncoder
+    if folder is not None:
+        from search_back.encoders.exported import ExportedEncoder
 
-        return OnnxEncoder(spec.folder, name=spec.name, threads=threads)
-    if spec.architecture is None or runtime == "onnx":
-        raise ConfigError(f"{name} has no towers for runtime {runtime}", remedy="use another")
-    from search_back.encoders.torch import TorchEncoder
+        encoder = ExportedEncoder(folder, name=spec.name, threads=threads)
+    elif runtime in ("onnx", "openvino") or precision == "int8" or not spec.has_source:
+        raise ModelUnavailable(
+            f"the model {name!r} has no export for runtime {runtime}, precision {precision}",
+            remedy=f"search-back export --clip-model {name}"
+            + ("" if runtime in ("auto", "torch") else f" --runtime {runtime}")
+            + ("" if precision == "auto" else f" --precision {precision}"),
+        )
+    else:
+        from search_back.encoders.sources import load_source
+        from search_back.encoders.torch import TorchEncoder
 
-    return TorchEncoder(spec.name, spec.architecture, spec.pretrained, threads=threads)
+        encoder = TorchEncoder(
+            load_source(spec),
+            precision="fp32" if precision == "auto" else precision,
+            threads=threads,
+        )
+    encoder.draft = jpeg_draft
+    encoder.max_pixels = max_pixels
+    encoder.decode_workers = threads
+    return encoder
+
+
+def _exported(spec: EncoderSpec, runtime: Runtime, precision: AnyPrecision) -> Path | None:
+    """The folder of the export to use: one in the cache, or the model's own."""
+    kind: ExportRuntime | None = "onnx" if runtime == "onnx" else None
+    if runtime == "openvino":
+        kind = "openvino"
+    wanted: Precision | None = None if precision == "auto" else precision
+    if runtime != "auto" or not (spec.has_source and _torch_alone_has_a_gpu()):
+        export = find_export(spec.name, runtime=kind, precision=wanted)
+        if export is not None:
+            return export.folder
+    if spec.folder is None:
+        return None
+    own = EncoderDescription.read(spec.folder)
+    fits = kind in (None, own.runtime) and wanted in (None, own.precision)
+    # Where a folder holds nothing but the export, it is what was asked for.
+    return spec.folder if fits or (runtime == "auto" and not spec.has_source) else None
+
+
+def _torch_alone_has_a_gpu() -> bool:
+    if not _NVIDIA.exists():
+        return False
+    from search_back.encoders.runtimes import tower_opener
+
+    return tower_opener("onnx").device() != "cuda"

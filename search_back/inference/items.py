@@ -9,7 +9,10 @@ from typing import Any, Final, Protocol
 
 from search_back.inference.report import Failure
 
-IMAGE_EXTENSIONS: Final = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif")
+IMAGE_EXTENSIONS: Final = (
+    *("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif"),
+    *("heic", "heif", "hif"),
+)
 CAPTION_EXTENSION: Final = "txt"
 METADATA_EXTENSION: Final = "json"
 

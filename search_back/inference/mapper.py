@@ -109,8 +109,13 @@ def batches(
     *,
     batch_size: int,
     workers: int,
+    text_encoder: Encoder | None = None,
 ) -> Generator[Batch, None, None]:
-    """Encode items in batches, while the pool decodes the next batch. Close it, or exhaust it."""
+    """Encode items in batches, while the pool decodes the next batch. Close it, or exhaust it.
+
+    ``text_encoder``: for the captions, where it is not ``encoder``.
+    """
+    texts = text_encoder or encoder
     results = bounded_map(
         lambda item: prepare(item, encoder, plan),
         items,
@@ -126,15 +131,17 @@ def batches(
                 kept.append(result)
             # Failures are handed on too, so that a limit on them acts without a full batch.
             if len(kept) == batch_size or len(seen) >= 4 * batch_size:
-                yield _encode(kept, seen, encoder, plan)
+                yield _encode(kept, seen, encoder, texts, plan)
                 kept, seen = [], []
         if seen:
-            yield _encode(kept, seen, encoder, plan)
+            yield _encode(kept, seen, encoder, texts, plan)
     finally:
         results.close()
 
 
-def _encode(kept: list[Prepared], seen: list[Prepared], encoder: Encoder, plan: Plan) -> Batch:
+def _encode(
+    kept: list[Prepared], seen: list[Prepared], encoder: Encoder, texts: Encoder, plan: Plan
+) -> Batch:
     failures = [failure for result in seen for failure in result.failures]
     rows = [result.row for result in kept if result.row is not None]
     image = text = None
@@ -142,7 +149,7 @@ def _encode(kept: list[Prepared], seen: list[Prepared], encoder: Encoder, plan: 
         pixels = [result.pixels for result in kept if result.pixels is not None]
         image = encoder.encode_pixels(np.stack(pixels))
     if rows and plan.text:
-        text = encoder.encode_texts([row.caption or "" for row in rows])
+        text = texts.encode_texts([row.caption or "" for row in rows])
     usable = np.ones(len(rows), dtype=np.bool_)
     for vectors in (image, text):
         if vectors is not None:

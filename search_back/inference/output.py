@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from search_back.errors import ConfigError
 from search_back.files import EMBEDDINGS_MANIFEST, FAILURES, sha256_file, write_json
 from search_back.inference.items import Reader
 from search_back.inference.writers import Written
-from search_back.types import EncoderIdentity
+from search_back.interfaces import Encoder
 
 FORMAT = 1
 _OURS = re.compile(
@@ -60,7 +61,8 @@ def usable_output(folder: Path, *, overwrite: bool) -> Path:
 def write_manifest(
     folder: Path,
     *,
-    identity: EncoderIdentity,
+    encoder: Encoder,
+    text_encoder: Encoder | None = None,
     reader: Reader,
     written: Written,
     has_image: bool,
@@ -69,15 +71,19 @@ def write_manifest(
     dropped: int,
     seconds: float,
 ) -> None:
-    """``embeddings.json``: what the folder holds, which encoder made it, checksums of its files."""
+    """``embeddings.json``: what the folder holds, which encoder made it, checksums of its files.
+
+    ``text_encoder``: of the captions, where it is another.
+    """
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "search_back": __version__,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "encoder": identity.to_json(),
+        "encoder": _described(encoder),
+        **({"text_encoder": _described(text_encoder)} if text_encoder is not None else {}),
         "count": written.count,
-        "dimension": identity.dimension,
+        "dimension": encoder.identity.dimension,
         "partitions": written.partitions,
         "has_image": has_image,
         "has_text": has_text,
@@ -91,3 +97,7 @@ def write_manifest(
         "checksums": {path.relative_to(folder).as_posix(): sha256_file(path) for path in files},
     }
     write_json(folder / EMBEDDINGS_MANIFEST, manifest)
+
+
+def _described(encoder: Encoder) -> dict[str, Any]:
+    return {**encoder.identity.to_json(), "computed_by": asdict(encoder.runtime)}

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from search_back.errors import ConfigError, NothingToDo, TooManyFailures
+from search_back.errors import ConfigError, EncoderMismatch, NothingToDo, TooManyFailures
 from search_back.files import publish
 from search_back.inference.items import Reader
 from search_back.inference.mapper import batches
@@ -27,9 +27,16 @@ class _Tally:
 
 
 def run(
-    settings: InferenceSettings, encoder: Encoder, *, progress: Progress | None = None
+    settings: InferenceSettings,
+    encoder: Encoder,
+    *,
+    text_encoder: Encoder | None = None,
+    progress: Progress | None = None,
 ) -> InferenceReport:
     """Embed the input into ``settings.output_folder``.
+
+    ``text_encoder``: for the captions, where it is not ``encoder``; one whose vectors have another
+    length raises ``EncoderMismatch``.
 
     The folder appears when the run is done, complete with ``embeddings.json``; a run that ends
     otherwise leaves nothing, and an older result as it was. Raises ``BadFolder`` (no such
@@ -38,6 +45,8 @@ def run(
     """
     started = time.perf_counter()
     progress = progress or Silent()
+    if text_encoder is not None:
+        _check_fit(encoder, text_encoder)
     target = usable_output(settings.output_folder, overwrite=settings.overwrite)
     reader = open_reader(settings)
     plan = make_plan(settings, reader)
@@ -51,6 +60,7 @@ def run(
             written = _embed(
                 settings,
                 encoder,
+                text_encoder,
                 reader=reader,
                 plan=plan,
                 folder=folder,
@@ -63,7 +73,8 @@ def run(
         seconds = time.perf_counter() - started
         write_manifest(
             folder,
-            identity=encoder.identity,
+            encoder=encoder,
+            text_encoder=text_encoder if plan.text else None,
             reader=reader,
             written=written,
             has_image=plan.image,
@@ -94,6 +105,7 @@ def run(
 def _embed(
     settings: InferenceSettings,
     encoder: Encoder,
+    text_encoder: Encoder | None,
     *,
     reader: Reader,
     plan: Plan,
@@ -108,6 +120,7 @@ def _embed(
         plan,
         batch_size=settings.batch_size,
         workers=settings.num_prepro_workers,
+        text_encoder=text_encoder,
     )
     writer = PartitionWriter(
         folder,
@@ -134,6 +147,16 @@ def _embed(
     if not written.count:
         raise _nothing(reader, log, tally)
     return written
+
+
+def _check_fit(encoder: Encoder, text_encoder: Encoder) -> None:
+    pictures, texts = encoder.identity, text_encoder.identity
+    if pictures.dimension != texts.dimension:
+        raise EncoderMismatch(
+            f"encoder {pictures.name!r} makes {pictures.dimension}-d vectors of pictures, "
+            f"encoder {texts.name!r} {texts.dimension}-d ones of captions",
+            remedy="give a text model that was made to fit the pictures': --mclip-model …",
+        )
 
 
 def _create(folder: Path) -> None:

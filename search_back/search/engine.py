@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from search_back.interfaces import Encoder, Snapshot, StepTimer, VectorIndex
 from search_back.search.compose import compose
 from search_back.search.dedup import first_of_each
 from search_back.search.knn import nearest
-from search_back.types import Page, Query
+from search_back.types import Page, Query, TextTerm
 from search_back.vectors import normalise
 
 
@@ -19,7 +19,9 @@ class SearchEngine:
     """Answers queries on whatever snapshot is current when a query comes in.
 
     ``snapshot`` and ``encoder`` are called once a query, so a new index or model is taken up by
-    the next one while those under way finish on the old. Safe to call from several threads.
+    the next one while those under way finish on the old. ``text_encoders``: by the wish that asks
+    for it, another encoder for a query's words; each gives None where it cannot be had. Safe to
+    call from several threads.
     """
 
     def __init__(
@@ -27,10 +29,13 @@ class SearchEngine:
         snapshot: Callable[[], Snapshot],
         encoder: Callable[[], Encoder],
         timer: StepTimer,
+        *,
+        text_encoders: Mapping[str, Callable[[], Encoder | None]] | None = None,
     ) -> None:
         self._snapshot = snapshot
         self._encoder = encoder
         self._timer = timer
+        self._text_encoders = text_encoders or {}
 
     @property
     def snapshot(self) -> Snapshot:
@@ -42,11 +47,17 @@ class SearchEngine:
             raise InputError("k must be at least 1", value=query.k)
         snapshot = self._snapshot()
         index = _index(snapshot, query)
-        vector = compose(
-            query, snapshot=snapshot, index=index, encoder=self._encoder, timer=self._timer
+        texts, ignored = self._wished(query)
+        composed = compose(
+            query,
+            snapshot=snapshot,
+            index=index,
+            encoder=self._encoder,
+            timer=self._timer,
+            texts=texts,
         )
         with self._timer("knn_index_time"):
-            similarities, ids = nearest(index, vector, query.k)
+            similarities, ids = nearest(index, composed.vector, query.k)
         if query.deduplicate and len(ids) > 1:
             with self._timer("dedup_time"):
                 keep = first_of_each(normalise(index.reconstruct(ids)))
@@ -58,8 +69,24 @@ class SearchEngine:
             ids=ids.astype(np.int64, copy=False),
             similarities=similarities,
             metadata=metadata,
-            ignored=query.wishes,
+            ignored=ignored,
+            cut_texts=composed.cut_texts,
         )
+
+    def _wished(self, query: Query) -> tuple[Encoder | None, tuple[str, ...]]:
+        """The encoder that the query wishes for its words, and the wishes that come to nothing."""
+        found: Encoder | None = None
+        ignored = []
+        for wish in query.wishes:
+            make = self._text_encoders.get(wish)
+            if make is None:
+                ignored.append(wish)
+            elif any(isinstance(term, TextTerm) for term in query.terms):
+                encoder = make()
+                found = encoder or found
+                if encoder is None:
+                    ignored.append(wish)
+        return found, tuple(ignored)
 
 
 def _index(snapshot: Snapshot, query: Query) -> VectorIndex:

@@ -11,7 +11,12 @@ from flask_cors import CORS
 
 from search_back.server.failures import add_error_handlers
 from search_back.server.front import front_blueprint
-from search_back.server.routes import IGNORED_HEADER, LIMITS_HEADER, api_blueprint
+from search_back.server.routes import (
+    IGNORED_HEADER,
+    LIMITS_HEADER,
+    TRUNCATED_HEADER,
+    api_blueprint,
+)
 from search_back.services import Services
 
 WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -34,7 +39,7 @@ def create_app(services: Services) -> Flask:
         app,
         origins=list(services.settings.cors_origins),
         methods=["GET", "HEAD", "OPTIONS", "POST"],
-        expose_headers=[IGNORED_HEADER, LIMITS_HEADER],
+        expose_headers=[IGNORED_HEADER, LIMITS_HEADER, TRUNCATED_HEADER, "Retry-After"],
     )
     app.register_blueprint(api_blueprint(services))
     app.register_blueprint(front_blueprint(services))

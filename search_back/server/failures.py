@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from search_back.errors import (
     InvalidField,
     LimitExceeded,
     ModelUnavailable,
+    Overloaded,
     SearchBackError,
     UnknownId,
     UnknownIndex,
@@ -33,6 +35,7 @@ _STATUS: tuple[tuple[type[SearchBackError], int], ...] = (
     (InputError, 400),
     (EncoderMismatch, 409),
     (ModelUnavailable, 503),
+    (Overloaded, 503),
 )
 
 
@@ -53,9 +56,13 @@ def add_error_handlers(app: Flask, limits: Limits, count: Callable[[str], None])
 
     def known(error: SearchBackError) -> Response:
         status = status_of(error)
-        if status >= 500:
+        response = answer(status, str(error), error.code, _fields(error))
+        if isinstance(error, Overloaded):
+            # Counted, not logged: there may be thousands, and writing them would add to the load.
+            response.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+        elif status >= 500:
             LOGGER.warning("%s", error)
-        return answer(status, str(error), error.code, _fields(error))
+        return response
 
     def http(error: HTTPException) -> Response:
         if isinstance(error, RequestEntityTooLarge):

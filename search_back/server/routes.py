@@ -30,6 +30,7 @@ from search_back.types import (
 
 IGNORED_HEADER = "X-Ignored-Options"
 LIMITS_HEADER = "X-Limits-Hit"
+TRUNCATED_HEADER = "X-Truncated-Texts"
 THUMBNAIL_SIDE = 256
 
 
@@ -53,6 +54,8 @@ def api_blueprint(services: Services) -> Blueprint:
             response = _json(items)
         if page.ignored:
             response.headers[IGNORED_HEADER] = ", ".join(page.ignored)
+        if page.cut_texts:
+            response.headers[TRUNCATED_HEADER] = str(page.cut_texts)
         if asked.images == "inline" and page.metadata.num_rows > limits.max_inline_pictures:
             response.headers[LIMITS_HEADER] = "max_inline_pictures"
         return response

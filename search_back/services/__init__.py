@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from search_back.config import ServerSettings
 from search_back.encoders import load_encoder
@@ -34,7 +35,23 @@ class Services:
         self.settings = settings
         self.metrics = metrics or Metrics()
         self.fetcher = Fetcher(settings.limits)
-        self.encoders = EncoderPool(load_encoder)
+        self.encoders = EncoderPool(
+            partial(
+                load_encoder,
+                precision="auto",
+                threads=settings.encoder_threads,
+                max_pixels=settings.limits.max_picture_pixels,
+            ),
+            batching=settings.batching,
+            max_queued=settings.max_queued_queries,
+            threads=settings.encoder_threads,
+            cache_entries=settings.query_cache_entries,
+            idle_s=settings.encoder_idle_s,
+            observer=self.metrics,
+        )
+        self.metrics.watch_encoders(
+            loaded=lambda: self.encoders.loaded, remembered=lambda: self.encoders.remembered
+        )
         self.indices = {
             name: IndexService(
                 name, options, encoders=self.encoders, metrics=self.metrics, settings=settings

@@ -9,21 +9,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from search_back.access import PictureAccess
 from search_back.config import IndexOptions, ServerSettings
 from search_back.encoders import parse_name
+from search_back.errors import SearchBackError
 from search_back.files import INDEX_FILES
 from search_back.interfaces import Encoder
 from search_back.metrics import Metrics
-from search_back.search import SearchEngine
+from search_back.search import SearchEngine, check_encoder
 from search_back.services.encoders import EncoderPool
+from search_back.services.multilingual import USE_MCLIP, text_model_name
 from search_back.services.snapshot import (
     IMAGE_PATH,
     FolderSnapshot,
     open_snapshot,
     read_manifest,
 )
-from search_back.types import EncoderIdentity, Page, Query, TextTerm
+from search_back.types import EmbeddingTerm, EncoderIdentity, Page, Query
 
 DEFAULT_MODEL: Final = "ViT-B/32"
 LOGGER = logging.getLogger(__name__)
@@ -49,7 +53,13 @@ class IndexService:
         manifest = read_manifest(options.indice_folder)
         self._snapshot = open_snapshot(name, options, manifest)
         self._encoders = encoders
-        self.engine = SearchEngine(lambda: self._snapshot, self._encoder, metrics.timer)
+        self._text_model_failed = False
+        self.engine = SearchEngine(
+            lambda: self._snapshot,
+            self._encoder,
+            metrics.timer,
+            text_encoders={USE_MCLIP: self._text_encoder} if options.enable_mclip_option else {},
+        )
         self.pictures = PictureAccess(_roots(options, manifest), settings.limits)
 
     @property
@@ -64,11 +74,34 @@ class IndexService:
         identity = self._snapshot.identity
         return identity.name if identity is not None else DEFAULT_MODEL
 
+    @cached_property
+    def _encoder_options(self) -> dict[str, Any]:
+        """What this index asks of its encoder beyond what the server asks of all."""
+        return {
+            name: value
+            for name, option in _ENCODER_OPTIONS.items()
+            if (value := getattr(self.options, option)) != getattr(_DEFAULTS, option)
+        }
+
     def _encoder(self) -> Encoder:
-        encoder = self._encoders.get(self.model)
+        encoder = self._encoders.get(self.model, **self._encoder_options)
         identity = self._snapshot.identity
         if self.options.allow_encoder_mismatch and identity is not None:
             return _Trusted(encoder, identity)
+        return encoder
+
+    def _text_encoder(self) -> Encoder | None:
+        """The encoder of ``use_mclip``; None, and a line in the log, where it cannot be had."""
+        name = text_model_name(self.options.mclip_model)
+        try:
+            encoder = self._encoders.get(name, **self._encoder_options)
+        except SearchBackError as error:
+            # Every such query comes here: once is enough.
+            log = LOGGER.debug if self._text_model_failed else LOGGER.warning
+            self._text_model_failed = True
+            log("index %r: use_mclip is ignored: %s", self.name, error)
+            return None
+        self._text_model_failed = False
         return encoder
 
     def search(self, query: Query) -> Page:
@@ -76,9 +109,14 @@ class IndexService:
 
     def warm_up(self) -> None:
         """Load the encoder and touch the index, so that the first query need not wait."""
-        modality = next(iter(self._snapshot.indices))
+        modality, index = next(iter(self._snapshot.indices.items()))
+        check_encoder(self._snapshot, index, self._encoder())
+        self._encoders.warm_up(self.model, **self._encoder_options)
+        anything = EmbeddingTerm(np.ones(index.dimension, dtype=np.float32))
         unmeasured = SearchEngine(lambda: self._snapshot, self._encoder, lambda step: nullcontext())
-        unmeasured.search(Query((TextTerm("a picture"),), modality=modality, k=1))
+        unmeasured.search(Query((anything,), modality=modality, k=1))
+        if self.options.enable_mclip_option:
+            self._text_encoder()
 
     @cached_property
     def picture_columns(self) -> list[str]:
@@ -97,8 +135,14 @@ class _Trusted:
         return getattr(self._encoder, name)
 
 
+_DEFAULTS: Final = IndexOptions(indice_folder=Path())
+# As load_encoder calls them, and as the options of an index do.
+_ENCODER_OPTIONS: Final = {
+    "runtime": "encoder_runtime",
+    "precision": "encoder_precision",
+    "jpeg_draft": "jpeg_draft",
+}
 _NOT_LOADED = (
-    "enable_mclip_option",
     "provide_safety_model",
     "provide_violence_detector",
     "provide_aesthetic_embeddings",
@@ -114,6 +158,8 @@ def _say_what_does_not_apply(name: str, options: IndexOptions) -> None:
             name,
             ", ".join(idle),
         )
+    if options.mclip_model and not options.enable_mclip_option:
+        LOGGER.warning("index %r: mclip_model has no effect without enable_mclip_option", name)
     if options.use_jit:
         LOGGER.info("index %r: use_jit has no effect", name)
     if options.enable_faiss_memory_mapping:

@@ -487,6 +487,19 @@ def test_what_is_not_base64_is_said_to_be_so(text: str) -> None:
     assert caught.value.field == "image"
 
 
+def test_heic_is_shown_as_a_thumbnail_only(access: PictureAccess, root: Path) -> None:
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    halves(160, 80).save(root / "c.heic", quality=95)
+    data, mime = access.thumbnail("c.heic", 64)
+    assert (mime, opened(data).size) == ("image/jpeg", (64, 32))
+    assert close(opened(data).getpixel((10, 10)), RED)
+    inline = access.inline_jpeg("c.heic")
+    assert inline is not None
+    assert opened(base64.b64decode(inline)).format == "JPEG"
+    with pytest.raises(BadPicture, match="browsers do not show HEIF"):
+        access.original("c.heic")
+
+
 @pytest.mark.parametrize(
     "data", [b"just words", b"<svg/>", b"\x89PNG\r\n\x1a\n", b"%!PS-Adobe-3.0 EPSF-3.0\n"]
 )

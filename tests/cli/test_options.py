@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from search_back.cli import main
 from search_back.config import DEFAULT_COLUMNS, Limits, ServerSettings
+from search_back.encoders.batching import MAX_QUEUED
 from tests.folders import unit_rows, write_folder
 
 
@@ -78,6 +79,10 @@ def test_defaults_are_those_of_the_settings(back: Any) -> None:
     assert settings.limits == Limits()
     assert settings.host == "127.0.0.1"
     assert settings.cors_origins == ("*",)
+    default = ServerSettings(indices={})
+    for field in ("encoder_threads", "encoder_idle_s", "batching", "query_cache_entries"):
+        assert getattr(settings, field) == getattr(default, field)
+    assert settings.max_queued_queries == default.max_queued_queries == MAX_QUEUED
     assert settings.indices["index"].columns_to_return == DEFAULT_COLUMNS
     assert settings.indices["index"].image_roots is None
 
@@ -87,6 +92,16 @@ def test_every_limit_is_an_option(back: Any) -> None:
     assert settings.limits == Limits(
         max_results=7, fetch_timeout_s=0.5, allow_private_addresses=True
     )
+
+
+def test_how_encoders_are_run_is_an_option(back: Any) -> None:
+    settings = back(
+        *("--encoder-threads", "2", "--encoder_idle_s", "900", "--batching", "False"),
+        *("--query-cache-entries", "0", "--max-queued-queries", "7"),
+    )
+    assert (settings.encoder_threads, settings.encoder_idle_s) == (2, 900.0)
+    assert (settings.batching, settings.query_cache_entries) == (False, 0)
+    assert settings.max_queued_queries == 7
 
 
 def test_options_come_from_the_environment_too(back: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,6 +127,9 @@ def refused(*arguments: str) -> Result:
         (["--threads", "0"], "0"),
         (["--enable-hdf5=perhaps"], "perhaps"),
         (["--max-results", "-1"], "-1"),
+        (["--encoder-threads", "-1"], "-1"),
+        (["--encoder-idle-s", "-1"], "-1"),
+        (["--max-queued-queries", "0"], "0"),
         (["--fetch-timeout-s", "0"], "0"),
         (["--no-such-option"], "--no-such-option"),
         (["--index-folder", "a", "--indices-paths", "b"], "not both"),
@@ -135,5 +153,4 @@ def test_without_a_folder_the_file_of_indices_is_looked_for(
 
 def test_what_inference_cannot_do_is_refused() -> None:
     arguments = ["inference", "--input-dataset", "a", "--output-folder", "b"]
-    assert "use_mclip" in refused(*arguments, "--use_mclip", "True").output
     assert "pyspark" in refused(*arguments, "--distribution_strategy", "pyspark").output

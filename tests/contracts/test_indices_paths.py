@@ -20,11 +20,15 @@ DEFAULTS = IndexOptions(indice_folder=Path())
 # What the predecessor's files may carry.
 OPTIONS = {
     "clip_model": "open_clip:ViT-B-32//models/vitb32.pt",
+    "encoder_runtime": "onnx",
+    "encoder_precision": "int8",
+    "jpeg_draft": "close",
     "enable_hdf5": True,
     "enable_faiss_memory_mapping": True,
     "columns_to_return": ["url", "caption"],
     "reorder_metadata_by_ivf_index": True,
     "enable_mclip_option": True,
+    "mclip_model": "M-CLIP/XLM-Roberta-Large-Vit-B-32",
     "use_jit": True,
     "use_arrow": True,
     "provide_safety_model": True,

@@ -212,10 +212,10 @@ def test_options_without_effect_are_said(
     serve_app: Callable[..., Flask], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = write_folder(tmp_path / "i", unit_rows(20))
-    options = IndexOptions(folder, provide_safety_model=True, enable_mclip_option=True)
+    options = IndexOptions(folder, provide_safety_model=True, mclip_model="hf:some/model")
     serve_app({"i": options})
     assert "provide_safety_model" in caplog.text
-    assert "enable_mclip_option" in caplog.text
+    assert "mclip_model has no effect without enable_mclip_option" in caplog.text
     assert "provide_violence_detector" not in caplog.text
 
 

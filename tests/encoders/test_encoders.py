@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
@@ -11,10 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from search_back.encoders import load_encoder, parse_name
-from search_back.encoders.onnx import OnnxEncoder
-from search_back.errors import BadPicture, ConfigError, CorruptFile, ModelUnavailable
+from search_back.encoders.exported import ExportedEncoder
+from search_back.errors import (
+    BadPicture,
+    ConfigError,
+    CorruptFile,
+    LimitExceeded,
+    ModelUnavailable,
+)
 from search_back.interfaces import Encoder
 from search_back.models import model_folder, pictures_tar
 
@@ -72,6 +80,29 @@ def test_odd_texts_have_vectors(onnx: Encoder, text: str) -> None:
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
 
 
+def test_many_pictures_have_the_vectors_they_have_alone(
+    folder: Path, pictures: list[bytes]
+) -> None:
+    encoder = ExportedEncoder(folder, threads=1)
+    many = (pictures * 80)[:80]
+    together = encoder.encode_images(many)
+    for i in (0, 63, 64, 79):
+        assert together[i] == pytest.approx(encoder.encode_images([many[i]])[0], abs=1e-5)
+
+
+def test_drafts_and_limits_of_pictures_are_the_encoders(folder: Path) -> None:
+    image = Image.effect_noise((600, 600), 60).convert("RGB")
+    file = io.BytesIO()
+    image.save(file, "JPEG")
+    encoder = ExportedEncoder(folder, threads=1)
+    exact = encoder.preprocess(file.getvalue())
+    encoder.draft = "fast"
+    assert np.abs(encoder.preprocess(file.getvalue()) - exact).max() > 0
+    encoder.max_pixels = 599 * 600
+    with pytest.raises(LimitExceeded):
+        encoder.preprocess(file.getvalue())
+
+
 def test_a_broken_picture_is_told(onnx: Encoder) -> None:
     with pytest.raises(BadPicture):
         onnx.encode_images([b"no picture"])
@@ -99,6 +130,9 @@ def test_names_are_taken_apart() -> None:
     assert parse_name("ViT-B/32").pretrained == "openai"
     tagged = parse_name("open_clip:ViT-B-32/laion2b_s34b_b79k")
     assert (tagged.architecture, tagged.pretrained) == ("ViT-B-32", "laion2b_s34b_b79k")
+    assert parse_name("open_clip:hf-hub:timm/ViT-B-16-SigLIP").architecture == (
+        "hf-hub:timm/ViT-B-16-SigLIP"
+    )
     local = parse_name("open_clip:ViT-B-32//models/vitb32.pt")
     assert (local.architecture, local.pretrained) == ("ViT-B-32", "/models/vitb32.pt")
     assert parse_name(f"local-dir:{model_folder()}").folder == model_folder()
@@ -126,7 +160,12 @@ def test_unknown_names_are_answered_with_the_known_forms() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["open_clip:NoSuchModel/x", "open_clip:ViT-B-32/no-such-tag", "open_clip:ViT-B-32//no/such.pt"],
+    [
+        "open_clip:hf-hub:no/such",
+        "open_clip:NoSuchModel/x",
+        "open_clip:ViT-B-32/no-such-tag",
+        "open_clip:ViT-B-32//no/such.pt",
+    ],
 )
 def test_weights_that_cannot_be_had_are_told(name: str) -> None:
     with pytest.raises(ModelUnavailable):
@@ -134,7 +173,7 @@ def test_weights_that_cannot_be_had_are_told(name: str) -> None:
 
 
 def test_a_checkpoint_of_ones_own_is_loaded(tmp_path: Path) -> None:
-    from search_back.encoders.open_clip_import import open_clip as import_open_clip
+    from search_back.encoders.sources.open_clip_import import open_clip as import_open_clip
 
     open_clip = import_open_clip()
     import torch
@@ -158,39 +197,50 @@ def folder(tmp_path: Path) -> Path:
 def test_a_folder_without_description_is_told(folder: Path) -> None:
     (folder / "encoder.json").unlink()
     with pytest.raises(ModelUnavailable, match=r"encoder\.json"):
-        OnnxEncoder(folder)
+        ExportedEncoder(folder)
 
 
 def test_a_broken_description_is_told(folder: Path) -> None:
     (folder / "encoder.json").write_text('{"name": "x"}')
     with pytest.raises(CorruptFile, match=r"encoder\.json"):
-        OnnxEncoder(folder)
+        ExportedEncoder(folder)
 
 
-def test_a_broken_tower_is_told(folder: Path) -> None:
+def test_a_broken_tower_is_told_when_it_is_needed(folder: Path, pictures: list[bytes]) -> None:
     (folder / "text.onnx").write_bytes(b"no model")
-    with pytest.raises(ModelUnavailable, match=r"text\.onnx"):
-        OnnxEncoder(folder)
+    encoder = ExportedEncoder(folder)
+    assert encoder.encode_images(pictures[:1]).shape == (1, 192)
+    for _ in range(2):
+        with pytest.raises(ModelUnavailable, match=r"text\.onnx"):
+            encoder.encode_texts(["a cat"])
 
 
 @pytest.mark.parametrize(
     "change",
     [
         {"weights_sha256": "0" * 64},
-        {"precision": "int8"},
         {"preprocessing": {"image_size": [64, 64], "resize_mode": "shortest"}},
     ],
-    ids=["weights", "precision", "preprocessing"],
+    ids=["weights", "preprocessing"],
 )
-def test_other_weights_precision_or_preprocessing_is_another_identity(
+def test_other_weights_or_preprocessing_are_another_identity(
     folder: Path, onnx: Encoder, change: dict[str, object]
 ) -> None:
     path = folder / "encoder.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
-    assert not OnnxEncoder(folder).identity.matches(onnx.identity)
+    assert not ExportedEncoder(folder).identity.matches(onnx.identity)
+
+
+def test_another_precision_is_the_same_identity(folder: Path, onnx: Encoder) -> None:
+    path = folder / "encoder.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "precision": "int8"}))
+    encoder = ExportedEncoder(folder)
+    assert encoder.identity.matches(onnx.identity)
+    assert encoder.identity.precision == "fp32"
+    assert (onnx.runtime.precision, encoder.runtime.precision) == ("fp32", "int8")
 
 
 def test_another_name_is_the_same_identity(folder: Path, onnx: Encoder) -> None:
     path = folder / "encoder.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "name": "other"}))
-    assert OnnxEncoder(folder).identity.matches(onnx.identity)
+    assert ExportedEncoder(folder).identity.matches(onnx.identity)

@@ -48,8 +48,8 @@ def test_composed_and_decomposed_names_pair(tmp_path: Path) -> None:
 
 
 def test_every_extension_is_read_and_hidden_files_are_not(tmp_path: Path) -> None:
-    shown = [f"{i}.{extension}" for i, extension in enumerate(IMAGE_EXTENSIONS)]
-    hidden = [".a.jpg", "._0.jpg", ".trash/b.jpg", "notes.md", "jpg", "c.jpg.part"]
+    shown = [f"{i:02}.{extension}" for i, extension in enumerate(IMAGE_EXTENSIONS)]
+    hidden = [".a.jpg", "._00.jpg", ".trash/b.jpg", "notes.md", "jpg", "c.jpg.part"]
     write_files(tmp_path, dict.fromkeys([*shown, *hidden], b""))
     assert pairs(tmp_path) == [(name, None) for name in shown]
 

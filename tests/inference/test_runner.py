@@ -91,6 +91,11 @@ def test_the_manifest_says_what_the_folder_holds(
     _, result = execute(pictures, out, encoder)
     manifest = result.manifest
     assert EncoderIdentity.from_json(manifest["encoder"]) == encoder.identity
+    assert manifest["encoder"]["computed_by"] == {
+        "runtime": "numpy",
+        "precision": "fp32",
+        "device": "cpu",
+    }
     assert manifest["image_root"] == str(pictures) and manifest["input"] == [str(pictures)]
     assert manifest["columns"] == ["image_path", "caption"]
     assert set(manifest["checksums"]) == set(result.files) - {"embeddings.json"}

@@ -14,14 +14,17 @@ import torch
 from onnx import numpy_helper
 from safetensors.numpy import load_file
 
-from search_back.encoders.export import LEAST_COSINE, load_local, open_tower
+from search_back.encoders.export import LEAST_COSINE as LEAST
+from search_back.encoders.runtimes import tower_opener
+from search_back.encoders.sources.open_clip_import import open_clip
 from search_back.files import sha256_file
 from search_back.models.recipe.captions import clean
 from search_back.models.recipe.evaluate import EVALUATION_FILE, Model
 from search_back.models.recipe.pictures import Sample
-from search_back.models.recipe.publish import tokenise
+from search_back.models.recipe.publish import VOCABULARY_FILE
 
 MIB = 1 << 20
+LEAST_COSINE = LEAST["fp32"]
 START, END = 6512, 6513
 
 
@@ -31,7 +34,20 @@ def unit(rows: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def towers(folder: Path, described: dict[str, Any]) -> dict[str, Any]:
-    return {kind: open_tower(folder / file) for kind, file in described["towers"].items()}
+    opener = tower_opener("onnx")
+    return {kind: opener(folder / f, threads=1) for kind, f in described["towers"].items()}
+
+
+def load_local(folder: Path) -> tuple[Any, Any]:
+    clip, _, preprocess = open_clip().create_model_and_transforms(f"local-dir:{folder}")
+    return clip.eval(), preprocess
+
+
+def tokenise(folder: Path, texts: list[str]) -> Any:
+    """Token rows by stock open_clip."""
+    vocabulary = str((folder / VOCABULARY_FILE).resolve())
+    tokenizer = open_clip().get_tokenizer(f"local-dir:{folder}", bpe_path=vocabulary)
+    return tokenizer(texts).numpy()
 
 
 def test_importing_the_package_loads_no_runtime() -> None:

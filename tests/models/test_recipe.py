@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from search_back.encoders.open_clip_import import open_clip
+from search_back.encoders.sources.open_clip_import import open_clip
 from search_back.models.recipe import bpe, losses
 from search_back.models.recipe.assets import PACKAGES, AssetError, fetch
 from search_back.models.recipe.augment import Renderer

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from search_back.encoders.cache import CachingEncoder, EmbeddingCache
 from search_back.errors import (
     DimensionMismatch,
     EncoderMismatch,
@@ -31,6 +32,7 @@ from search_back.types import (
     Modality,
     Query,
     TextTerm,
+    Tokens,
 )
 from search_back.vectors import normalise
 from tests.fakes import FakeEncoder, picture_bytes
@@ -225,6 +227,60 @@ def test_wishes_that_no_model_fulfils_are_told(engine: SearchEngine) -> None:
     assert page.ignored == ("use_safety_model",)
 
 
+def test_a_query_may_wish_for_another_encoder_of_its_words(
+    snapshot: FakeSnapshot, vectors: FloatArray, encoder: FakeEncoder
+) -> None:
+    other = FakeEncoder(dimension=D, seed=5)
+    asked: list[str] = []
+
+    def others() -> FakeEncoder:
+        asked.append("other")
+        return other
+
+    engine = SearchEngine(
+        lambda: snapshot, lambda: encoder, Steps(), text_encoders={"other_words": others}
+    )
+    red, picture = TextTerm("a red thing"), ImageTerm(picture_bytes("lime"))
+
+    def found(*terms: TextTerm | ImageTerm | ItemTerm, wishes: tuple[str, ...]) -> list[int]:
+        page = engine.search(Query(terms, k=9, wishes=wishes))
+        assert page.ignored == tuple(wish for wish in wishes if wish != "other_words")
+        return page.ids.tolist()
+
+    wish = ("other_words", "use_safety_model")
+    ours, theirs = (e.encode_texts(["a red thing"])[0] for e in (encoder, other))
+    assert found(red, wishes=()) == brute_force(vectors, ours, 9)
+    assert found(red, wishes=wish) == brute_force(vectors, theirs, 9)
+    # Pictures stay with the encoder of the index.
+    both = theirs + encoder.encode_images([picture_bytes("lime")])[0]
+    assert found(red, picture, wishes=wish) == brute_force(vectors, both, 9)
+    asked.clear()
+    assert found(picture, wishes=wish) == found(picture, wishes=())
+    assert found(ItemTerm(3), wishes=wish)[0] == 3
+    assert not asked
+
+
+def test_another_encoder_that_cannot_be_had_is_ignored_and_told(
+    snapshot: FakeSnapshot, encoder: FakeEncoder
+) -> None:
+    engine = SearchEngine(
+        lambda: snapshot, lambda: encoder, Steps(), text_encoders={"other_words": lambda: None}
+    )
+    plain = engine.search(Query((TextTerm("red"),), k=9))
+    page = engine.search(Query((TextTerm("red"),), k=9, wishes=("other_words",)))
+    assert page.ignored == ("other_words",)
+    assert page.ids.tolist() == plain.ids.tolist()
+
+
+def test_another_encoder_must_fit_the_index(snapshot: FakeSnapshot, encoder: FakeEncoder) -> None:
+    wrong = FakeEncoder(dimension=D + 1)
+    engine = SearchEngine(
+        lambda: snapshot, lambda: encoder, Steps(), text_encoders={"other_words": lambda: wrong}
+    )
+    with pytest.raises(EncoderMismatch, match=f"'things' holds {D}-d.*'fake' makes {D + 1}-d"):
+        engine.search(Query((TextTerm("red"),), wishes=("other_words",)))
+
+
 def test_another_encoder_is_refused_with_both_names(
     snapshot: FakeSnapshot, engine: SearchEngine, encoder: FakeEncoder
 ) -> None:
@@ -271,6 +327,34 @@ def test_queries_that_cannot_be_answered(
 ) -> None:
     with pytest.raises(error):
         engine.search(query)
+
+
+def test_a_query_known_from_before_is_timed_and_told_like_any_other(
+    snapshot: FakeSnapshot, steps: Steps
+) -> None:
+    plain = FakeEncoder(dimension=D, context=5)
+    encoder = CachingEncoder(plain, EmbeddingCache(9))
+    snapshot.identity = None
+    query = Query((TextTerm("longer than five"), TextTerm("red"), ImageTerm(picture_bytes())), k=9)
+    pages = [
+        SearchEngine(lambda: snapshot, lambda each=each: each, steps).search(query)
+        for each in (plain, encoder, encoder)
+    ]
+    assert [page.cut_texts for page in pages] == [1, 1, 1]
+    assert [page.ids.tolist() for page in pages] == [pages[0].ids.tolist()] * 3
+    seen = len(steps.seen) // 3
+    assert steps.seen == steps.seen[:seen] * 3
+
+
+def test_an_embedding_that_is_not_finite_is_refused(snapshot: FakeSnapshot) -> None:
+    class Broken(FakeEncoder):
+        def encode_tokens(self, tokens: Tokens) -> FloatArray:
+            return super().encode_tokens(tokens) * np.float32(np.inf)
+
+    broken = Broken(dimension=D)
+    engine = SearchEngine(lambda: snapshot, lambda: broken, Steps())
+    with pytest.raises(InputError, match="'fake' gives no finite embedding"):
+        engine.search(Query((TextTerm("red"),)))
 
 
 def test_steps_are_timed_under_their_names(engine: SearchEngine, steps: Steps) -> None:

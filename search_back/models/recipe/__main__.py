@@ -204,7 +204,7 @@ def _train(run: Run, steps: int | None, minutes: float | None) -> None:
 
 
 def _export(run: Run) -> None:
-    from search_back.encoders.export import ENCODER_FILE
+    from search_back.encoders.description import ENCODER_FILE
     from search_back.models.recipe.publish import publish_model
 
     # A folder made from an older checkpoint is not the output of this step.

@@ -13,8 +13,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from search_back.encoders.export import WEIGHTS_FILE, load_local
-from search_back.encoders.open_clip_import import open_clip
+from search_back.encoders.sources.open_clip_import import open_clip
 from search_back.files import sha256_file, write_json
 from search_back.models.recipe.captions import Phrasebook, clean
 from search_back.models.recipe.card import update_card
@@ -22,7 +21,7 @@ from search_back.models.recipe.categories import CATEGORIES
 from search_back.models.recipe.concepts import LANGUAGES, Concept
 from search_back.models.recipe.curated import CURATED_QUERIES
 from search_back.models.recipe.pictures import Sample, read_pictures
-from search_back.models.recipe.publish import VOCABULARY_FILE
+from search_back.models.recipe.publish import VOCABULARY_FILE, WEIGHTS_FILE
 from search_back.models.recipe.sprites import read_sprites
 from search_back.models.recipe.work import WorkFolder
 
@@ -42,7 +41,8 @@ class Model:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._clip, self._preprocess = load_local(folder)
+        clip, _, self._preprocess = open_clip().create_model_and_transforms(f"local-dir:{folder}")
+        self._clip = clip.eval()
         vocabulary = str((folder / VOCABULARY_FILE).resolve())
         self._tokenize: Any = open_clip().get_tokenizer(f"local-dir:{folder}", bpe_path=vocabulary)
         self._known: dict[str, Rows] = {}

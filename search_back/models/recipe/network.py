@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from search_back.encoders.open_clip_import import open_clip
-from search_back.encoders.towers import text_tower
+from search_back.encoders.sources.open_clip_import import open_clip
+from search_back.encoders.sources.towers import text_tower
 from search_back.models.recipe.augment import IMAGE
 from search_back.models.recipe.bpe import MERGES, vocabulary_size
 

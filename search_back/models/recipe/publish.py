@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import json
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
-from search_back.encoders.export import (
-    WEIGHTS_FILE,
-    export_towers,
-    load_local,
-    write_encoder_json,
-)
-from search_back.encoders.open_clip_import import open_clip
+from search_back.encoders.export import Exporter, Samples
+from search_back.encoders.names import EncoderSpec
+from search_back.encoders.sources import load_source
 from search_back.models import MODEL_NAME
-from search_back.models.recipe.network import CONTEXT, OPEN_CLIP_CONFIG
-from search_back.models.recipe.pictures import read_pictures
+from search_back.models.recipe.network import OPEN_CLIP_CONFIG
+from search_back.models.recipe.pictures import Sample, read_pictures
 from search_back.models.recipe.work import WorkFolder
 
 CONFIG_FILE = "open_clip_config.json"
+WEIGHTS_FILE = "open_clip_model.safetensors"
 VOCABULARY_FILE = "bpe.txt.gz"
 _CHECKED = 64
 
@@ -46,24 +43,14 @@ def _write_files(work: WorkFolder, pictures: Path, folder: Path) -> None:
     config = json.dumps(OPEN_CLIP_CONFIG, indent=2) + "\n"
     (folder / CONFIG_FILE).write_text(config, encoding="utf-8")
     write_weights(torch.load(work.checkpoint), folder / WEIGHTS_FILE)
-    clip, preprocess = load_local(folder)
     samples = read_pictures(pictures)
     chosen = samples[:: max(1, len(samples) // _CHECKED)][:_CHECKED]
-    pixels = torch.stack([preprocess(item.picture) for item in chosen]).numpy()
-    checks = export_towers(
-        clip,
-        folder,
-        pixel_values=pixels,
-        input_ids=tokenise(folder, [item.caption for item in chosen]),
+    source = load_source(EncoderSpec(MODEL_NAME, architecture=f"local-dir:{folder}"))
+    exporter = Exporter(
+        dataclasses.replace(source, origin={}),
+        samples=Samples([_png(item) for item in chosen], [item.caption for item in chosen]),
     )
-    write_encoder_json(
-        clip,
-        folder,
-        name=MODEL_NAME,
-        checks=checks,
-        preprocessing=OPEN_CLIP_CONFIG["preprocess_cfg"],
-        tokenizer={"kind": "clip_bpe", "vocabulary": VOCABULARY_FILE, "context_length": CONTEXT},
-    )
+    exporter.write(folder)
 
 
 def write_weights(weights: dict[str, Any], file: Path) -> None:
@@ -78,9 +65,7 @@ def write_weights(weights: dict[str, Any], file: Path) -> None:
     file.chmod(0o644)
 
 
-def tokenise(folder: Path, texts: list[str]) -> npt.NDArray[np.int64]:
-    """Token rows `(n, 32)` by stock open_clip."""
-    vocabulary = str((folder / VOCABULARY_FILE).resolve())
-    tokenizer = open_clip().get_tokenizer(f"local-dir:{folder}", bpe_path=vocabulary)
-    rows: npt.NDArray[np.int64] = tokenizer(texts).numpy()
-    return rows
+def _png(sample: Sample) -> bytes:
+    buffer = io.BytesIO()
+    sample.picture.save(buffer, "PNG")
+    return buffer.getvalue()

@@ -6,6 +6,7 @@ change: here such a tower runs only the positions it is given.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from search_back.errors import ModelUnavailable
@@ -42,18 +43,25 @@ def end_positions(clip: Any, input_ids: Tensor) -> Tensor:
 
 def image_tower(clip: Any) -> nn.Module:
     """`pixel_values` to `image_embeds`."""
+    from search_back.encoders.sources.lean import LeanImage, fits_image
+
+    return LeanImage(clip.visual).eval() if fits_image(clip.visual) else whole_image(clip)
+
+
+def whole_image(clip: Any) -> nn.Module:
+    """`pixel_values` to `image_embeds` by the model's own code."""
     from torch import nn
 
-    class ImageTower(nn.Module):
+    class WholeImage(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.visual = clip.visual
+            self.clip = clip
 
         def forward(self, pixel_values: Tensor) -> Tensor:
-            features: Tensor = self.visual(pixel_values)
+            features: Tensor = self.clip.encode_image(pixel_values)
             return features
 
-    return ImageTower().eval()
+    return WholeImage().eval()
 
 
 def text_tower(clip: Any) -> nn.Module:
@@ -61,6 +69,18 @@ def text_tower(clip: Any) -> nn.Module:
 
     Raises `ModelUnavailable` for a causal tower whose parts are not those of open_clip.
     """
+    from search_back.encoders.sources.lean import LeanText, fits_text
+
+    if not is_causal(clip):
+        return whole_text(clip)
+    text = getattr(clip, "text", clip)
+    if fits_text(text):
+        return LeanText(text, lambda input_ids: end_positions(clip, input_ids)).eval()
+    return _causal_text_tower(text, lambda input_ids: end_positions(clip, input_ids))
+
+
+def whole_text(clip: Any) -> nn.Module:
+    """`input_ids` to `text_embeds` by the model's own code, over its whole context."""
     from torch import nn
 
     class WholeText(nn.Module):
@@ -72,20 +92,18 @@ def text_tower(clip: Any) -> nn.Module:
             features: Tensor = self.clip.encode_text(input_ids)
             return features
 
-    return _causal_text_tower(clip) if is_causal(clip) else WholeText().eval()
+    return WholeText().eval()
 
 
-def _causal_text_tower(clip: Any) -> nn.Module:
+def _causal_text_tower(text: Any, ends: Callable[[Tensor], Tensor]) -> nn.Module:
+    """For causal transformers with blocks of their own kind."""
     import torch
     from torch import nn
 
-    text = getattr(clip, "text", clip)
-    parts = ("token_embedding", "positional_embedding", "transformer", "ln_final")
+    parts = ("token_embedding", "positional_embedding", "transformer", "ln_final", "attn_mask")
     absent = [name for name in parts if not hasattr(text, name)]
     if absent:
-        raise ModelUnavailable(
-            "the text tower is not one of open_clip's", value=absent, remedy="use the torch runtime"
-        )
+        raise ModelUnavailable("the text tower is not one of open_clip's", value=absent)
 
     class CausalText(nn.Module):
         def __init__(self) -> None:
@@ -104,7 +122,7 @@ def _causal_text_tower(clip: Any) -> nn.Module:
             hidden = self.transformer(hidden, attn_mask=mask)
             rows = torch.arange(input_ids.shape[0], device=input_ids.device)
             # The layer norm works position by position, so the one that is read is enough.
-            features: Tensor = self.ln_final(hidden[rows, end_positions(clip, input_ids)])
+            features: Tensor = self.ln_final(hidden[rows, ends(input_ids)])
             if isinstance(self.projection, nn.Linear):
                 features = self.projection(features)
             elif self.projection is not None:

@@ -9,27 +9,21 @@ from __future__ import annotations
 import gzip
 import html
 import importlib.util
+import shutil
+import zlib
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final
 
-import numpy as np
-
+from search_back.encoders.tokens.bounded import clean_start
 from search_back.errors import CorruptFile, ModelUnavailable
-from search_back.types import IdArray
+from search_back.files import sha256_file
+from search_back.types import Tokens
 
 _WORDS: Final = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+VOCABULARY_FILE: Final = "bpe.txt.gz"
 _MAX_MERGES: Final = 49152 - 256 - 2
-
-
-class Tokenizer(Protocol):
-    """Texts to token ids."""
-
-    context_length: int
-
-    def __call__(self, texts: Sequence[str]) -> IdArray:
-        """n texts → ``(n, length)`` int64, padded with 0 to the longest of them."""
-        ...
 
 
 def clip_vocabulary() -> Path:
@@ -53,11 +47,13 @@ class ClipTokenizer:
         from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
         self.context_length = context_length
+        self._vocabulary = vocabulary
         merges = _read_merges(vocabulary)
         letters = _byte_letters()
         words = [*letters, *(c + "</w>" for c in letters), *("".join(m) for m in merges)]
         ids = {word: i for i, word in enumerate(words)}
         self.start, self.end = len(words), len(words) + 1
+        self._enough = context_length * max(map(len, words))
         # Without byte fallback an unknown word cannot occur: every byte has a token.
         self._bpe = Tokenizer(models.BPE(vocab=ids, merges=merges, end_of_word_suffix="</w>"))
         self._bpe.pre_tokenizer = pre_tokenizers.Sequence(
@@ -67,14 +63,27 @@ class ClipTokenizer:
             ]
         )
 
-    def __call__(self, texts: Sequence[str]) -> IdArray:
-        """n texts → ``(n, length)`` int64, padded with 0 to the longest of them."""
-        encoded = self._bpe.encode_batch([_clean(t) for t in texts], add_special_tokens=False)
-        rows = [[self.start, *e.ids[: self.context_length - 2], self.end] for e in encoded]
-        tokens = np.zeros((len(rows), max((len(r) for r in rows), default=2)), dtype=np.int64)
-        for i, row in enumerate(rows):
-            tokens[i, : len(row)] = row
-        return tokens
+    @cached_property
+    def key(self) -> str:
+        return f"clip_bpe:{sha256_file(self._vocabulary)}"
+
+    def __call__(self, texts: Sequence[str]) -> Tokens:
+        """n texts → n rows, padded with 0."""
+        cleaned = [clean_start(text, _clean, self._enough) for text in texts]
+        encoded = self._bpe.encode_batch(cleaned, add_special_tokens=False)
+        most = self.context_length - 2
+        rows = [[self.start, *e.ids[:most], self.end] for e in encoded]
+        return Tokens.of_rows(rows, cut=[len(e.ids) > most for e in encoded])
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        target = folder / VOCABULARY_FILE
+        if target.resolve() != self._vocabulary.resolve():
+            shutil.copyfile(self._vocabulary, target)
+        return {
+            "kind": "clip_bpe",
+            "vocabulary": target.name,
+            "context_length": self.context_length,
+        }
 
 
 def _clean(text: str) -> str:
@@ -88,10 +97,10 @@ def _clean(text: str) -> str:
 
 def _read_merges(vocabulary: Path) -> list[tuple[str, str]]:
     try:
-        with gzip.open(vocabulary, "rt", encoding="utf-8") as file:
-            lines = file.read().split("\n")[1 : _MAX_MERGES + 1]
+        text = gzip.decompress(vocabulary.read_bytes())
+        lines = text.decode().split("\n", _MAX_MERGES + 1)[1 : _MAX_MERGES + 1]
         return [(first, second) for first, second in (line.split() for line in lines if line)]
-    except (OSError, EOFError, UnicodeDecodeError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise CorruptFile(
             f"{vocabulary} is not a CLIP vocabulary",
             value=str(error),
