@@ -86,7 +86,7 @@ class ServerSettings:
     default_index: str | None = None
     url_column: str = "url"
     cors_origins: tuple[str, ...] = ("*",)
-    threads: int = 8
+    threads: int = 32
     encoder_threads: int = 0
     encoder_idle_s: float = 0.0
     batching: bool = True

@@ -27,7 +27,7 @@ COMMANDS = {
 
 _NOISY = (
     *("urllib3", "PIL", "waitress", "h5py", "faiss", "huggingface_hub", "httpx"),
-    *("onnx_ir", "onnxscript", "transformers"),
+    *("onnx_ir", "transformers"),
 )
 
 
@@ -84,23 +84,16 @@ def main(verbose: bool) -> None:
     `back`. Every option may also come from the environment: `back --port` is
     SEARCH_BACK_BACK_PORT. Exit status: 0 done, 1 it failed, 2 wrong options.
     """
+    handler = logging.StreamHandler(sys.stderr)
+    # open_clip tells each step of loading to the root logger.
+    handler.addFilter(_not_of_the_root)
     logging.basicConfig(
-        stream=sys.stderr,
+        handlers=[handler],
         level=logging.DEBUG if verbose else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         datefmt="%H:%M:%S",
     )
-    for noisy in (
-        "urllib3",
-        "PIL",
-        "waitress",
-        "h5py",
-        "faiss",
-        "huggingface_hub",
-        "httpx",
-        "onnx_ir",
-        "onnxscript",
-    ):
+    for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # open_clip tells each step of loading to the root logger.
-    logging.getLogger().handlers[0].addFilter(_not_of_the_root)
+    # It warns of every step of a model that it cannot shorten.
+    logging.getLogger("onnxscript").setLevel(logging.ERROR)

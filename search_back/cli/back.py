@@ -41,7 +41,7 @@ NOT_LOADED = "Accepted for old scripts; no such model is loaded, and answers say
 )
 @option("host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 is everyone.")
 @option("port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, help="Port to listen on.")
-@option("threads", type=click.IntRange(1), default=8, help="Requests answered at a time.")
+@option("threads", type=click.IntRange(1), default=32, help="Requests answered at a time.")
 @option(
     "encoder-threads",
     type=click.IntRange(0),

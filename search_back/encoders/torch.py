@@ -81,6 +81,8 @@ class TorchEncoder(BaseEncoder):
 
     def close(self) -> None:
         del self._image, self._text
+        if self._device == "cuda":
+            self._torch.cuda.empty_cache()
 
 
 def _best_device(torch: Any) -> str:
