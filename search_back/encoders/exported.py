@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from search_back.encoders.base import BaseEncoder
+from search_back.encoders.cpu import adds_bytes_exactly
 from search_back.encoders.description import EncoderDescription, Tower, not_an_encoder
 from search_back.encoders.identity import make_identity
 from search_back.encoders.runtimes import OpenTower, tower_opener
 from search_back.encoders.tokens import open_tokenizer
 from search_back.errors import ConfigError, ModelUnavailable
 from search_back.types import FloatArray, IdArray, RuntimeInfo
+
+LOGGER = logging.getLogger(__name__)
+_FULL_BITS: Final = 8
 
 
 class ExportedEncoder(BaseEncoder):
@@ -36,6 +42,12 @@ class ExportedEncoder(BaseEncoder):
             )
         except (KeyError, TypeError, ValueError, OSError, ConfigError) as error:
             raise not_an_encoder(folder, error) from error
+        if about.checks.get("weight_bits") == _FULL_BITS and adds_bytes_exactly() is False:
+            LOGGER.warning(
+                "%s was exported on a processor with VNNI, which this one lacks: its int8 vectors "
+                "may be wrong here; export it again on this machine",
+                folder,
+            )
         opener = tower_opener(about.runtime)
         super().__init__(
             identity,

@@ -12,6 +12,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from search_back.encoders import export
 from search_back.encoders.description import EncoderDescription
 from search_back.encoders.export import Exporter, Samples
 from search_back.encoders.export import onnx as export_onnx
@@ -133,6 +134,19 @@ def test_weights_are_quantised_column_by_column() -> None:
     )
     assert np.abs(values[:, 0] * scales[0] - weights[:, 0]).max() <= scales[0] / 2 + 1e-7
     assert np.abs(values).max() == 127
+
+
+def test_a_processor_without_vnni_gets_smaller_weights(
+    exporter: Exporter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pairs of full 8-bit products overflow its 16-bit sums."""
+    monkeypatch.setattr(export, "adds_bytes_exactly", lambda: False)
+    about = exporter.write(tmp_path, precision="int8")
+    assert about.checks["weight_bits"] == 7
+    model = onnx.load(tmp_path / "text.onnx")
+    bytes_ = [numpy_helper.to_array(t) for t in model.graph.initializer if t.data_type == 3]
+    assert len(bytes_) == 13
+    assert max(np.abs(values).max() for values in bytes_) == 63
 
 
 def test_products_are_found_with_their_biases(exporter: Exporter, tmp_path: Path) -> None:

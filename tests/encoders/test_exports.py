@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from search_back.cli import main
-from search_back.encoders import load_encoder
+from search_back.encoders import exported, load_encoder
 from search_back.encoders.exports import CACHE_VARIABLE, cache_folder, exports, find_export
 from search_back.errors import ModelUnavailable
 from search_back.models import model_folder, pictures_tar
@@ -92,6 +92,20 @@ def test_an_export_serves_without_torch(made: list[dict[str, Any]], model: str) 
     )
     run = subprocess.run([sys.executable, "-c", code, model], check=False)
     assert run.returncode == 0
+
+
+def test_weights_that_overflow_here_are_told(
+    made: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folders = {m["precision"]: Path(m["folder"]) for m in made}
+    about = json.loads((folders["int8"] / "encoder.json").read_text())
+    if about["checks"]["weight_bits"] == 7:
+        pytest.skip("made on a processor without VNNI")
+    monkeypatch.setattr(exported, "adds_bytes_exactly", lambda: False)
+    exported.ExportedEncoder(folders["fp32"])
+    assert not caplog.records
+    exported.ExportedEncoder(folders["int8"])
+    assert "export it again on this machine" in caplog.text
 
 
 def test_int8_finds_what_fp32_finds(made: list[dict[str, Any]], model: str) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from search_back.encoders.cpu import adds_bytes_exactly
 from search_back.encoders.description import (
     EncoderDescription,
     ExportRuntime,
@@ -121,10 +122,12 @@ class Exporter:
     def _write_int8(self, kind: Tower, file: Path, least: float) -> dict[str, Any]:
         """Quantise as many products as ``least`` allows, those that are harmed least first."""
 
+        bits = 8 if adds_bytes_exactly() else 7
+
         def write(keep: list[str]) -> OpenTower:
             model = self._model(kind)
             fold_quick_gelu(model)
-            quantise(model, keep=keep)
+            quantise(model, keep=keep, bits=bits)
             store_half(model, lossy=True)
             save(model, file)
             return self._open(file)
@@ -150,7 +153,7 @@ class Exporter:
                 low, kept = (low, middle) if cosine >= least else (middle, kept)
             tower = write(ranked[:kept])
         checks = check_tower(kind, tower, self._reference, least)
-        return {**checks, f"{kind}_products_in_fp32": kept}
+        return {**checks, f"{kind}_products_in_fp32": kept, "weight_bits": bits}
 
     def _write_openvino(self, kind: Tower, file: Path, precision: Precision) -> None:
         from search_back.encoders.export.openvino import write_openvino

@@ -17,14 +17,15 @@ import numpy.typing as npt
 from search_back.encoders.export.graph import Product, drop_unused_constants, products
 from search_back.types import FloatArray
 
-_MOST: Final = 127
+_MOST: Final = {8: 127, 7: 63}
 _DOMAIN: Final = "com.microsoft"
 
 
-def quantise(model: Any, *, keep: Collection[str] = ()) -> list[str]:
+def quantise(model: Any, *, keep: Collection[str] = (), bits: int = 8) -> list[str]:
     """Quantise the products of an ONNX model in place; the names of those that were.
 
-    ``keep``: names of products (``Product.name``) that stay in float32.
+    ``keep``: names of products (``Product.name``) that stay in float32. ``bits``: of the weights;
+    7 for processors whose sums of 8-bit products may overflow.
     """
     from onnx import helper, numpy_helper
 
@@ -35,7 +36,7 @@ def quantise(model: Any, *, keep: Collection[str] = ()) -> list[str]:
     for product in list(products(model)):
         if product.name in keep:
             continue
-        values, scales = quantise_weights(product.weights)
+        values, scales = quantise_weights(product.weights, bits=bits)
         name = product.name
         parts = [
             numpy_helper.from_array(values, f"{name}.weights"),
@@ -117,12 +118,15 @@ def _set(tensor: Any, values: FloatArray) -> None:
     tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float32), tensor.name))
 
 
-def quantise_weights(weights: FloatArray) -> tuple[npt.NDArray[np.int8], FloatArray]:
+def quantise_weights(
+    weights: FloatArray, *, bits: int = 8
+) -> tuple[npt.NDArray[np.int8], FloatArray]:
     """``(k, n)`` float32 → ``(k, n)`` int8 and ``(n,)`` float32 scales: weights ≈ int8 × scale."""
-    scales = np.abs(weights).max(axis=0) / np.float32(_MOST)
+    most = _MOST[bits]
+    scales = np.abs(weights).max(axis=0) / np.float32(most)
     scales[scales == 0] = 1
     rounded = np.rint(weights / scales)
-    return np.clip(rounded, -_MOST, _MOST).astype(np.int8), scales.astype(np.float32)
+    return np.clip(rounded, -most, most).astype(np.int8), scales.astype(np.float32)
 
 
 def harm(model: Any, inputs: Mapping[str, Any], *, at_most: int = 4096) -> dict[str, float]:
