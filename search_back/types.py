@@ -73,12 +73,13 @@ class RuntimeInfo:
     """What an encoder runs on, for people: ``onnxruntime``, ``int8``, ``cpu``.
 
     ``precision`` is that of the computation; vectors of two precisions may be compared as long as
-    their identities match.
+    their identities match. ``threads``: of one call; 0: as many as the runtime chooses.
     """
 
     runtime: str
     precision: str = "fp32"
     device: str = "cpu"
+    threads: int = 0
 
     def __str__(self) -> str:
         return f"{self.runtime} {self.precision} on {self.device}"

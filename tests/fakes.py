@@ -22,12 +22,19 @@ class FakeEncoder:
     A picture shrinks to ``side`` × ``side`` pixels, which a fixed random matrix projects. A text
     that is a colour's name ("red", "#00ff00") has exactly the vector of a picture of that colour;
     any other text has a random vector that depends on its bytes only. ``seed`` makes other
-    weights, hence another identity. It keeps no state: any thread may call it.
+    weights, hence another identity. ``threads``: what its runtime says. It keeps no state: any thread may call it.
     """
 
     def __init__(
-        self, *, dimension: int = 8, seed: int = 0, side: int = 2, context: int = 77
+        self,
+        *,
+        dimension: int = 8,
+        seed: int = 0,
+        side: int = 2,
+        context: int = 77,
+        threads: int = 0,
     ) -> None:
+        self._threads = threads
         self._side = side
         self._context = context
         self._seed = seed
@@ -46,7 +53,7 @@ class FakeEncoder:
 
     @property
     def runtime(self) -> RuntimeInfo:
-        return RuntimeInfo("numpy")
+        return RuntimeInfo("numpy", threads=self._threads)
 
     def preprocess(self, picture: bytes) -> FloatArray:
         """The bytes of a picture file → ``(3, side, side)`` float32 in 0 … 1."""

@@ -136,7 +136,13 @@ def command(
     if values["num_prepro_workers"] is None:
         del values["num_prepro_workers"]
     settings = InferenceSettings(**values)
-    load = partial(load_encoder, runtime=runtime, precision=precision, jpeg_draft=jpeg_draft)
+    load = partial(
+        load_encoder,
+        runtime=runtime,
+        precision=precision,
+        jpeg_draft=jpeg_draft,
+        side_by_side=True,
+    )
     encoder = load(clip_model)
     text_encoder = load(text_model_name(mclip_model)) if use_mclip else None
     say(f"encoder {encoder.identity.name}: {encoder.runtime}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -15,7 +15,11 @@ from search_back.pictures import MAX_PIXELS, JpegDraft
 from search_back.types import EncoderIdentity, FloatArray, IdArray, RuntimeInfo, Tokens
 from search_back.vectors import normalise
 
-TEXT_BATCH = 64
+TEXT_BATCH = 32
+_SHORT = 8
+"""Tokens of a text; of texts twice as long half as many run together."""
+IMAGE_BATCH = 16
+"""Pictures that go through a tower at once on a CPU: more would leave its caches."""
 IMAGE_BATCH = 64
 
 TextPositions = Literal["to_end", "unpadded", "all"]
@@ -37,6 +41,8 @@ class BaseEncoder(ABC):
     draft: JpegDraft = "off"
     max_pixels: int = MAX_PIXELS
     decode_workers: int = 0
+    image_batch: int = IMAGE_BATCH
+    text_batch: int = TEXT_BATCH
 
     def __init__(
         self,
@@ -83,7 +89,9 @@ class BaseEncoder(ABC):
     def encode_pixels(self, pixels: FloatArray) -> FloatArray:
         if not len(pixels):
             return self._no_rows()
-        return normalise(self._image_tower(pixels))
+        most = self.image_batch
+        parts = [self._image_tower(pixels[i : i + most]) for i in range(0, len(pixels), most)]
+        return normalise(np.concatenate(parts))
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
         return self._tokenizer(texts)
@@ -96,10 +104,8 @@ class BaseEncoder(ABC):
         """
         if not len(tokens):
             return self._no_rows()
-        order = np.argsort(tokens.lengths, kind="stable")
         features = np.empty((len(tokens), self.dimension), dtype=np.float32)
-        for start in range(0, len(order), TEXT_BATCH):
-            rows = order[start : start + TEXT_BATCH]
+        for rows in self._buckets(tokens):
             part = tokens.take(rows)
             ids = self._widened(part) if self._text_positions == "all" else part.ids
             features[rows] = self._text_tower(ids)
@@ -127,6 +133,16 @@ class BaseEncoder(ABC):
 
     def close(self) -> None:
         """Give back what the runtime holds."""
+
+    def _buckets(self, tokens: Tokens) -> Iterator[IdArray]:
+        """Rows that run together: of like length, as many as have some work to do."""
+        order = np.argsort(tokens.lengths, kind="stable")[::-1]
+        start = 0
+        while start < len(order):
+            longest = int(tokens.lengths[order[start]])
+            size = max(1, min(self.text_batch, self.text_batch * _SHORT // longest))
+            yield order[start : start + size]
+            start += size
 
     def _no_rows(self) -> FloatArray:
         return np.empty((0, self.dimension), dtype=np.float32)

@@ -53,7 +53,7 @@ class ExportedEncoder(BaseEncoder):
             identity,
             about.preprocessing,
             tokenizer,
-            runtime=RuntimeInfo(opener.title, about.precision, opener.device()),
+            runtime=RuntimeInfo(opener.title, about.precision, opener.device(), threads),
             text_positions=about.text_positions,
         )
         self._folder = folder

@@ -26,6 +26,7 @@ def load_encoder(
     runtime: Runtime = "auto",
     precision: AnyPrecision = "fp32",
     threads: int = 0,
+    side_by_side: bool = False,
     jpeg_draft: JpegDraft = "off",
     max_pixels: int = MAX_PIXELS,
 ) -> Encoder:
@@ -35,6 +36,8 @@ def load_encoder(
     with an NVIDIA device torch goes first, unless ONNX Runtime can use the device too.
     ``precision``: of the computation; ``auto`` takes the fastest export there is, each of which
     was checked against torch. ``threads``: for one call; 0 leaves the choice to the runtime.
+    ``side_by_side``: an export on the CPU gets one thread a call, for callers that make as many
+    calls at a time as there are cores.
     ``jpeg_draft``: at what scale JPEGs are decoded. ``max_pixels``: of a picture.
     Raises ``ConfigError`` for an unknown name, ``ModelUnavailable`` for weights or exports that
     cannot be had.
@@ -46,6 +49,8 @@ def load_encoder(
         from search_back.encoders.exported import ExportedEncoder
 
         encoder = ExportedEncoder(folder, name=spec.name, threads=threads)
+        if side_by_side and encoder.runtime.device == "cpu":
+            encoder = ExportedEncoder(folder, name=spec.name, threads=1)
     elif runtime in ("onnx", "openvino") or precision == "int8" or not spec.has_source:
         raise ModelUnavailable(
             f"the model {name!r} has no export for runtime {runtime}, precision {precision}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from search_back.encoders.sources import SourceModel
 from search_back.errors import ConfigError, ModelUnavailable
 from search_back.types import FloatArray, IdArray, RuntimeInfo
 
+_DEVICE_BATCH: Final = 256
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
@@ -45,12 +46,14 @@ class TorchEncoder(BaseEncoder):
             source.identity,
             source.preprocessing,
             source.tokenizer,
-            runtime=RuntimeInfo("torch", precision, found),
+            runtime=RuntimeInfo("torch", precision, found, threads),
             text_positions=source.text_positions,
         )
         self._torch = torch
         self._lock = threading.Lock()
         self._device, self._type = found, types[precision]
+        if found != "cpu":
+            self.image_batch = self.text_batch = _DEVICE_BATCH
         try:
             self._text = self._placed(source.text)
             self._image = None if source.image is None else self._placed(source.image)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ from search_back.inference.plan import Plan
 from search_back.inference.report import Failure, Stage
 from search_back.interfaces import Encoder
 from search_back.types import FloatArray
+
+# Few enough to fill every core to the end, enough for captions of like length to run together.
+_GROUP: Final = 32
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -111,11 +115,47 @@ def batches(
     workers: int,
     text_encoder: Encoder | None = None,
 ) -> Generator[Batch, None, None]:
-    """Encode items in batches, while the pool decodes the next batch. Close it, or exhaust it.
+    """Encode items in batches, in order. Close it, or exhaust it.
 
+    Where one call of the encoder takes one core, every worker decodes and encodes a few items of
+    its own. Otherwise the pool decodes the next batch while the encoder has the last.
     ``text_encoder``: for the captions, where it is not ``encoder``.
     """
     texts = text_encoder or encoder
+    if encoder.runtime.threads == texts.runtime.threads == 1:
+        return bounded_map(
+            lambda group: _alone(group, encoder, texts, plan),
+            _groups(items, min(batch_size, _GROUP)),
+            workers=workers,
+            look_ahead=2 * workers,
+        )
+    return _decoded_ahead(items, encoder, texts, plan, batch_size=batch_size, workers=workers)
+
+
+def _groups(items: Iterable[In], size: int) -> Generator[list[In], None, None]:
+    several = iter(items)
+    while group := list(itertools.islice(several, size)):
+        yield group
+
+
+def _alone(
+    group: list[Item | Failure | None], encoder: Encoder, texts: Encoder, plan: Plan
+) -> Batch:
+    seen = [prepare(item, encoder, plan) for item in group]
+    return _encode(
+        [result for result in seen if result.row is not None], seen, encoder, texts, plan
+    )
+
+
+def _decoded_ahead(
+    items: Iterable[Item | Failure | None],
+    encoder: Encoder,
+    texts: Encoder,
+    plan: Plan,
+    *,
+    batch_size: int,
+    workers: int,
+) -> Generator[Batch, None, None]:
     results = bounded_map(
         lambda item: prepare(item, encoder, plan),
         items,

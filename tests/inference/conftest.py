@@ -19,9 +19,10 @@ from search_back.types import FloatArray
 from tests.fakes import FakeEncoder
 
 
-@pytest.fixture
-def encoder() -> FakeEncoder:
-    return FakeEncoder()
+@pytest.fixture(params=[0, 1], ids=["decoded ahead", "side by side"])
+def encoder(request: pytest.FixtureRequest) -> FakeEncoder:
+    """One whose calls take all cores, and one whose calls take one each."""
+    return FakeEncoder(threads=request.param)
 
 
 def write_files(folder: Path, files: Mapping[str, bytes | str]) -> Path:

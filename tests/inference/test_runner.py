@@ -95,6 +95,7 @@ def test_the_manifest_says_what_the_folder_holds(
         "runtime": "numpy",
         "precision": "fp32",
         "device": "cpu",
+        "threads": encoder.runtime.threads,
     }
     assert manifest["image_root"] == str(pictures) and manifest["input"] == [str(pictures)]
     assert manifest["columns"] == ["image_path", "caption"]

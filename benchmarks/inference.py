@@ -1,0 +1,221 @@
+"""How much of what two cores can do does `search-back inference` get?
+
+::
+
+    python benchmarks/inference.py > inference.json
+    python benchmarks/inference.py --peer /path/to/clip-retrieval/python
+
+Pictures of 1024 × 768 with captions in two tars are embedded by a model with random weights, in
+fp32, in int8, and in int8 with JPEGs decoded at a fraction of their size. The bound is the cores
+divided by the CPU seconds of one pair's parts, each measured alone in the same run on one thread:
+reading the tar, decoding and preparing a picture, encoding it, encoding its caption. ``--peer``:
+the Python of an environment with clip-retrieval 2.45, which embeds the same tars with the same
+weights; ``--peer-main``: a script to start it with, where its own command line needs help.
+JSON on stdout, progress on stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import logging
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from encoders import make, photograph, say
+
+WORDS = ("red", "bicycle", "near", "old", "harbour", "two", "dogs", "in", "green", "snow", "light")
+WAYS: dict[str, dict[str, Any]] = {
+    "fp32": {"export": "fp32"},
+    "int8 to 0.9999": {"export": "int8 to 0.9999"},
+    "int8, draft": {"export": "int8", "jpeg_draft": "fast"},
+}
+_RUN = """
+import json, resource, sys
+from pathlib import Path
+from search_back.encoders import load_encoder
+from search_back.inference import InferenceSettings, run
+folder, output, draft, *tars = sys.argv[1:]
+encoder = load_encoder(folder, precision="auto", jpeg_draft=draft, side_by_side=True)
+encoder.encode_texts(["warm"])
+encoder.encode_pixels(encoder.preprocess(Path(tars.pop()).read_bytes())[None])
+report = run(InferenceSettings(input_dataset=tuple(tars), output_folder=Path(output),
+                               enable_text=True, batch_size=64, overwrite=True), encoder)
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps({"pairs_per_s": report.items_per_second, "peak_mb": peak}))
+"""
+
+
+def write_tars(folder: Path, pairs: int) -> list[Path]:
+    random = np.random.default_rng(0)
+    pictures = [photograph(seed) for seed in range(16)]
+    tars = [folder / "00000.tar", folder / "00001.tar"]
+    for t, path in enumerate(tars):
+        with tarfile.open(path, "w") as tar:
+            for i in range(pairs // 2):
+                caption = " ".join(random.choice(WORDS, random.integers(3, 12)))
+                parts = {"jpg": pictures[i % len(pictures)], "txt": caption.encode()}
+                for extension, data in parts.items():
+                    member = tarfile.TarInfo(f"{t}{i:06d}.{extension}")
+                    member.size = len(data)
+                    tar.addfile(member, io.BytesIO(data))
+    return tars
+
+
+def cpu_seconds(run: Callable[[], Any], count: int, *, rounds: int = 5) -> float:
+    """CPU seconds of one of ``count``: the median of the rounds."""
+    run()
+    found = []
+    for _ in range(rounds):
+        begin = time.process_time()
+        run()
+        found.append((time.process_time() - begin) / count)
+    return statistics.median(found)
+
+
+def parts(folder: Path, tars: list[Path], draft: str) -> dict[str, float]:
+    """CPU milliseconds of each part of a pair, alone, on one thread."""
+    from search_back.encoders import load_encoder
+
+    encoder = load_encoder(str(folder), precision="auto", threads=1, jpeg_draft=draft)  # type: ignore[arg-type]
+
+    def read() -> list[bytes]:
+        with tarfile.open(tars[0]) as tar:
+            return [tar.extractfile(member).read() for member in tar]  # type: ignore[union-attr]
+
+    members = read()
+    pictures, captions = members[::2][:16], [data.decode() for data in members[1::2]][:64]
+    pixels = np.stack([encoder.preprocess(picture) for picture in pictures])
+    found = {
+        "read": cpu_seconds(read, len(members) // 2),
+        "prepare_picture": cpu_seconds(
+            lambda: [encoder.preprocess(picture) for picture in pictures], len(pictures)
+        ),
+        "encode_picture": cpu_seconds(lambda: encoder.encode_pixels(pixels), len(pixels)),
+        "caption": cpu_seconds(lambda: encoder.encode_texts(captions), len(captions)),
+    }
+    encoder.close()
+    return {name: round(seconds * 1e3, 3) for name, seconds in found.items()}
+
+
+def one_run(folder: Path, tars: list[Path], output: Path, draft: str) -> dict[str, float]:
+    picture = output.parent / "warm.jpg"
+    picture.write_bytes(photograph(0))
+    arguments = [str(folder), str(output), draft, *map(str, tars), str(picture)]
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN, *arguments], check=True, stdout=subprocess.PIPE
+    )
+    result: dict[str, float] = json.loads(done.stdout)
+    return result
+
+
+def peer_run(options: argparse.Namespace, weights: Path, tars: list[Path], output: Path) -> float:
+    """Pairs a second of clip-retrieval from the start of its first picture's batch to its end."""
+    shutil.rmtree(output, ignore_errors=True)
+    begin = time.perf_counter()
+    subprocess.run(
+        [
+            *(str(options.peer), *([str(options.peer_main)] if options.peer_main else ["-m", "x"])),
+            *("inference", "--input_dataset", str(tars[0].parent / "{00000..00001}.tar")),
+            *("--output_folder", str(output), "--input_format", "webdataset"),
+            *("--enable_metadata", "True", "--batch_size", "64", "--num_prepro_workers", "2"),
+            *("--clip_model", f"open_clip:ViT-B-32-quickgelu/{weights}", "--use_jit", "False"),
+        ],
+        check=True,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        timeout=900,
+    )
+    return options.pairs / (time.perf_counter() - begin)
+
+
+def close(first: Path, second: Path) -> float:
+    """The least cosine between the picture vectors of two outputs of the same tars."""
+    rows = [
+        np.concatenate([np.load(file) for file in sorted((f / "img_emb").glob("*.npy"))])
+        for f in (first, second)
+    ]
+    a, b = (
+        r.astype(np.float32) / np.linalg.norm(r.astype(np.float32), axis=1)[:, None] for r in rows
+    )
+    return float((a * b).sum(axis=1).min())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="ViT-B-32-quickgelu", help="of open_clip")
+    parser.add_argument("--pairs", type=int, default=512)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--work", type=Path, help="keep weights and exports here")
+    parser.add_argument("--peer", type=Path)
+    parser.add_argument("--peer-main", type=Path)
+    options = parser.parse_args()
+    logging.disable(logging.INFO)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    with tempfile.TemporaryDirectory() as temporary:
+        place = Path(temporary)
+        folder = options.work or place / "models"
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = make(options.model, folder)
+        (place / "tars").mkdir()
+        tars = write_tars(place / "tars", options.pairs)
+        costs = {}
+        for name, way in WAYS.items():
+            say(f"{name}: its parts")
+            costs[name] = parts(folder / way["export"], tars, way.get("jpeg_draft", "off"))
+        runs: dict[str, list[dict[str, float]]] = {name: [] for name in WAYS}
+        peer: list[float] = []
+        for _ in range(options.rounds):
+            for name, way in WAYS.items():
+                say(f"{name}: a run")
+                output = place / name
+                draft = way.get("jpeg_draft", "off")
+                runs[name].append(one_run(folder / way["export"], tars, output, draft))
+            if options.peer:
+                say("clip-retrieval: a run")
+                peer.append(peer_run(options, weights, tars, place / "peer"))
+        result: dict[str, Any] = {
+            "machine": {
+                "processor": platform.processor() or platform.machine(),
+                "cores": cores,
+                "load": os.getloadavg()[0],
+                "python": platform.python_version(),
+            },
+            "versions": {name: version(name) for name in ("onnxruntime", "pillow")},
+            "model": options.model,
+            "pairs": options.pairs,
+            "rounds": options.rounds,
+            "ways": {},
+        }
+        for name in WAYS:
+            bound = (cores or 1) / (sum(costs[name].values()) / 1e3)
+            reached = statistics.median(run["pairs_per_s"] for run in runs[name])
+            result["ways"][name] = {
+                "cpu_ms_of_a_pair": costs[name],
+                "bound_pairs_per_s": round(bound, 1),
+                "pairs_per_s": round(reached, 1),
+                "share_of_bound": round(reached / bound, 3),
+                "least_cosine_to_fp32": round(close(place / name, place / "fp32"), 6),
+                "peak_mb": round(max(run["peak_mb"] for run in runs[name])),
+            }
+        if peer:
+            result["clip_retrieval_pairs_per_s"] = round(statistics.median(peer), 1)
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
