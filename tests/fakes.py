@@ -22,7 +22,8 @@ class FakeEncoder:
     A picture shrinks to ``side`` × ``side`` pixels, which a fixed random matrix projects. A text
     that is a colour's name ("red", "#00ff00") has exactly the vector of a picture of that colour;
     any other text has a random vector that depends on its bytes only. ``seed`` makes other
-    weights, hence another identity. ``threads``: what its runtime says. It keeps no state: any thread may call it.
+    weights, hence another identity. ``threads``: what its runtime says. It keeps no state: any
+    thread may call it.
     """
 
     def __init__(

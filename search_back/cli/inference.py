@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json as json_
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from search_back.cli.options import flag, option
-from search_back.cli.progress import InferenceBar, say
+from search_back.cli.progress import InferenceBar, ProgressLines, say
 from search_back.config import DEFAULT_TEXT_MODEL, JPEG_DRAFTS, PRECISIONS, RUNTIMES
 from search_back.services import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from search_back.inference import Outlook
 
 _NO_EFFECT = (
     "use_jit",
@@ -29,7 +33,8 @@ _NO_EFFECT = (
     "input-dataset",
     required=True,
     multiple=True,
-    help="A folder of pictures, or tars: part-{00..09}.tar. May be given again.",
+    help="A folder of pictures, or tars: part-{00..09}.tar, or commands that write tars: "
+    "'pipe:curl -s https://…/{00..09}.tar'. May be given again.",
 )
 @option("output-folder", required=True, type=click.Path(path_type=Path), help="Where to write.")
 @option(
@@ -104,6 +109,13 @@ _NO_EFFECT = (
     type=int,
     help="Accepted for old scripts; has no effect.",
 )
+@flag("dry-run", default=False, help="Only say what would be done.")
+@option(
+    "progress",
+    type=click.Choice(["bar", "json", "none"]),
+    default="bar",
+    help="On stderr: a bar, one JSON object a line, or nothing until the end.",
+)
 @flag("json", default=False, help="Print the report as JSON on stdout.")
 def command(
     clip_model: str,
@@ -111,6 +123,8 @@ def command(
     precision: Any,
     jpeg_draft: Any,
     json: bool,
+    dry_run: bool,
+    progress: Literal["bar", "json", "none"],
     use_mclip: bool,
     mclip_model: str | None,
     **values: Any,
@@ -128,7 +142,8 @@ def command(
       search-back back --index-folder index
     """
     from search_back.encoders import load_encoder
-    from search_back.inference import InferenceSettings, run
+    from search_back.encoders.foresee import foresee
+    from search_back.inference import InferenceSettings, look_ahead, run
     from search_back.services.multilingual import text_model_name
 
     for name in _NO_EFFECT:
@@ -136,6 +151,14 @@ def command(
     if values["num_prepro_workers"] is None:
         del values["num_prepro_workers"]
     settings = InferenceSettings(**values)
+    text_name = text_model_name(mclip_model) if use_mclip else None
+    if dry_run:
+        look = partial(foresee, runtime=runtime, precision=precision)
+        outlook = look_ahead(
+            settings, look(clip_model), text_encoder=look(text_name) if text_name else None
+        )
+        _print(asdict(outlook)) if json else _tell(outlook)
+        return
     load = partial(
         load_encoder,
         runtime=runtime,
@@ -144,20 +167,48 @@ def command(
         side_by_side=True,
     )
     encoder = load(clip_model)
-    text_encoder = load(text_model_name(mclip_model)) if use_mclip else None
-    say(f"encoder {encoder.identity.name}: {encoder.runtime}")
-    with InferenceBar() as bar:
-        report = run(settings, encoder, text_encoder=text_encoder, progress=bar)
-    say(
+    text_encoder = load(text_name) if text_name else None
+    lines = ProgressLines() if progress == "json" else None
+    # Where programs read stderr, what is said to people are lines for them too.
+    tell = lines.note if lines else say
+    tell(f"encoder {encoder.identity.name}: {encoder.runtime}")
+    with lines or (InferenceBar() if progress == "bar" else nullcontext()) as shown:
+        report = run(settings, encoder, text_encoder=text_encoder, progress=shown)
+    tell(
         f"{report.count} items in {report.seconds:.1f} s ({report.items_per_second:.0f}/s), "
         f"{report.failures} failures → {report.output_folder}"
     )
     for failure in report.first_failures:
-        say(f"  failed: {failure}")
-    for note in report.notes:
-        say(note)
+        tell(f"  failed: {failure}")
+    if lines is None:
+        for note in report.notes:
+            say(note)
     if json:
         _print(asdict(report))
+
+
+def _tell(outlook: Outlook) -> None:
+    """An outlook for people, on stdout: it is what was asked for."""
+    inputs = outlook.inputs
+    more = f" and {len(inputs) - 1} more" if inputs[1:] else ""
+    click.echo(f"input: {inputs[0]}{more}")
+    if outlook.items is None:
+        click.echo("items: not known, since commands are not run")
+    else:
+        click.echo(f"items: {outlook.items}, {outlook.captions} with a caption")
+    kinds = [name for name, on in (("pictures", outlook.image), ("captions", outlook.text)) if on]
+    rows = "" if outlook.rows is None else f", at most {outlook.rows} rows"
+    click.echo(f"would embed: {' and '.join(kinds)}{rows}")
+    for encoder in (outlook.encoder, outlook.text_encoder):
+        if encoder is not None:
+            size = f", {encoder.dimension}-d" if encoder.dimension else ""
+            click.echo(f"encoder: {encoder.name} ({encoder.runtime} {encoder.precision}{size})")
+    state = "would be replaced" if outlook.replaces else "exists" if outlook.exists else "new"
+    click.echo(f"output: {outlook.output_folder} ({state})")
+    if outlook.disk_bytes is not None:
+        click.echo(f"disk: about {outlook.disk_bytes / 2**20:.1f} MiB")
+    for note in outlook.notes:
+        click.echo(note)
 
 
 def _print(report: dict[str, Any]) -> None:

@@ -1,10 +1,13 @@
-"""Progress bars, on stderr."""
+"""Progress on stderr: bars for people, lines of JSON for programs."""
 
 from __future__ import annotations
 
+import json
 import sys
+import time
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import IO, Any, Final
 
 import click
 from tqdm import tqdm
@@ -41,6 +44,71 @@ class InferenceBar:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
+
+
+class ProgressLines:
+    """Writes an inference run as JSON objects, one a line, at most one progress a second.
+
+    The last state is always written, when the block ends. ``stream``: None for stderr;
+    ``clock``: seconds.
+    """
+
+    EVERY_S: Final = 1.0
+
+    def __init__(
+        self, stream: IO[str] | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._began = clock()
+        self._written_at: float | None = None
+        self._waiting: tuple[int, int | None, int] | None = None
+
+    def note(self, sentence: str) -> None:
+        self._write({"event": "note", "text": sentence})
+
+    def update(self, *, done: int, total: int | None, failures: int) -> None:
+        self._waiting = (done, total, failures)
+        now = self._clock()
+        if self._written_at is None or now - self._written_at >= self.EVERY_S:
+            self._flush(now)
+
+    def __enter__(self) -> ProgressLines:
+        self._began = self._clock()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._flush(self._clock())
+
+    def _flush(self, now: float) -> None:
+        if self._waiting is None:
+            return
+        done, total, failures = self._waiting
+        self._waiting = None
+        self._written_at = now
+        rate = done / (now - self._began) if now > self._began else 0.0
+        left = max(0, total - done) / rate if total is not None and rate else None
+        self._write(
+            {
+                "event": "progress",
+                "items": done,
+                "total": total,
+                "items_per_second": round(rate, 3),
+                "eta_s": None if left is None else round(left, 1),
+                "failures": failures,
+            }
+        )
+
+    def _write(self, event: dict[str, Any]) -> None:
+        # A line in one piece: another thread may log to the same stream.
+        stream = self._stream or sys.stderr
+        stream.write(json.dumps(event, ensure_ascii=False) + "\n")
+        stream.flush()
 
 
 class BuildBars:

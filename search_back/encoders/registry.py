@@ -43,7 +43,7 @@ def load_encoder(
     cannot be had.
     """
     spec = parse_name(name)
-    folder = None if runtime == "torch" else _exported(spec, runtime, precision)
+    folder = choose_export(spec, runtime=runtime, precision=precision)
     encoder: BaseEncoder
     if folder is not None:
         from search_back.encoders.exported import ExportedEncoder
@@ -51,13 +51,6 @@ def load_encoder(
         encoder = ExportedEncoder(folder, name=spec.name, threads=threads)
         if side_by_side and encoder.runtime.device == "cpu":
             encoder = ExportedEncoder(folder, name=spec.name, threads=1)
-    elif runtime in ("onnx", "openvino") or precision == "int8" or not spec.has_source:
-        raise ModelUnavailable(
-            f"the model {name!r} has no export for runtime {runtime}, precision {precision}",
-            remedy=f"search-back export --clip-model {name}"
-            + ("" if runtime in ("auto", "torch") else f" --runtime {runtime}")
-            + ("" if precision == "auto" else f" --precision {precision}"),
-        )
     else:
         from search_back.encoders.sources import load_source
         from search_back.encoders.torch import TorchEncoder
@@ -71,6 +64,23 @@ def load_encoder(
     encoder.max_pixels = max_pixels
     encoder.decode_workers = threads
     return encoder
+
+
+def choose_export(spec: EncoderSpec, *, runtime: Runtime, precision: AnyPrecision) -> Path | None:
+    """The folder of the export that ``load_encoder`` takes; None: torch runs the model.
+
+    Raises ``ModelUnavailable`` where neither can. Loads nothing.
+    """
+    folder = None if runtime == "torch" else _exported(spec, runtime, precision)
+    needs_export = runtime in ("onnx", "openvino") or precision == "int8" or not spec.has_source
+    if folder is None and needs_export:
+        raise ModelUnavailable(
+            f"the model {spec.name!r} has no export for runtime {runtime}, precision {precision}",
+            remedy=f"search-back export --clip-model {spec.name}"
+            + ("" if runtime in ("auto", "torch") else f" --runtime {runtime}")
+            + ("" if precision == "auto" else f" --precision {precision}"),
+        )
+    return folder
 
 
 def _exported(spec: EncoderSpec, runtime: Runtime, precision: AnyPrecision) -> Path | None:

@@ -12,6 +12,7 @@ Readers know nothing of encoders, writers nothing of readers. One bad item costs
 its neighbours. Memory is bounded by the batch and the largest single folder's list of names.
 """
 
+from search_back.inference.dry_run import Outlook, look_ahead
 from search_back.inference.report import Failure, InferenceReport, Progress
 from search_back.inference.runner import run
 from search_back.inference.settings import InferenceSettings, expand_braces
@@ -20,7 +21,9 @@ __all__ = [
     "Failure",
     "InferenceReport",
     "InferenceSettings",
+    "Outlook",
     "Progress",
     "expand_braces",
+    "look_ahead",
     "run",
 ]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from search_back import __version__
 from search_back.errors import ConfigError
@@ -17,9 +18,10 @@ from search_back.inference.writers import Written
 from search_back.interfaces import Encoder
 
 FORMAT = 1
+STATS_FOLDER: Final = "stats"
 _OURS = re.compile(
     rf"{re.escape(EMBEDDINGS_MANIFEST)}|{re.escape(FAILURES)}"
-    r"|img_emb/img_emb_\d+\.npy|text_emb/text_emb_\d+\.npy|metadata/metadata_\d+\.parquet"
+    r"|img_emb/img_emb_\d+\.npy|text_emb/text_emb_\d+\.npy|metadata/metadata_\d+\.parquet|stats/stats_\d+\.json"
     r"|(.*/)?(\.DS_Store|Thumbs\.db)"
 )
 
@@ -56,6 +58,21 @@ def usable_output(folder: Path, *, overwrite: bool) -> Path:
             remedy="give another --output-folder, or --overwrite to replace it",
         )
     return target
+
+
+def write_stats(
+    folder: Path, *, count: int, failures: int, seconds: float, stages: Mapping[str, float]
+) -> None:
+    """``stats/stats_0.json``: how long the run took; ``stages`` in seconds, too."""
+    (folder / STATS_FOLDER).mkdir()
+    stats = {
+        "count": count,
+        "failures": failures,
+        "seconds": round(seconds, 3),
+        "items_per_second": round(count / seconds, 3) if seconds > 0 else None,
+        "stages": {name: round(value, 3) for name, value in stages.items()},
+    }
+    write_json(folder / STATS_FOLDER / f"{STATS_FOLDER}_0.json", stats)
 
 
 def write_manifest(

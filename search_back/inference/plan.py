@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from search_back.inference.items import Item, Reader, decode_caption
 from search_back.inference.report import Failure
-from search_back.inference.settings import InferenceSettings
+from search_back.inference.settings import PIPE, InferenceSettings
+
+_NOT_SCANNED: Final = (
+    "commands run once, so that nobody knows beforehand whether every picture has a caption: text "
+    "embeddings are left out and captions kept in the metadata; give --enable-text True to keep "
+    "only the pictures with a readable caption and embed both"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +34,9 @@ class Plan:
 
 
 @dataclass(slots=True)
-class _Survey:
+class Survey:
+    """What a scan found; ``captions`` are those that can be read, where it read them."""
+
     items: int = 0
     captions: int = 0
     unreadable: int = 0
@@ -40,16 +49,27 @@ class _Survey:
 def make_plan(settings: InferenceSettings, reader: Reader) -> Plan:
     """Scan the input as far as the settings need it, and decide.
 
+    The commands of ``pipe:`` inputs run once, so they are not scanned: what they write may have
+    come a long way. Left to itself, a run then embeds no texts, and says so.
+    """
+    if runs_commands(reader):
+        return decide(settings, None)
+    if _is_undecided(settings) or reader.scan_is_cheap:
+        return decide(settings, take_survey(settings, reader))
+    return decide(settings, None)
+
+
+def decide(settings: InferenceSettings, survey: Survey | None) -> Plan:
+    """The plan for an input of which a scan found ``survey``; None: it was not scanned.
+
     Rows of image embeddings, text embeddings and metadata always match, so texts are embedded
     for all pictures or for none. Left to itself, a run loses no picture: one caption that is
     missing or unreadable turns text embeddings off.
     """
     pairs_only = settings.enable_image and settings.enable_text is True
-    undecided = settings.enable_image and settings.enable_text is None
-    if not undecided:
+    if not _is_undecided(settings):
         total = None
-        if reader.scan_is_cheap:
-            survey = _survey(settings, reader, read_captions=False)
+        if survey is not None:
             total = survey.captions if pairs_only else survey.items
             if settings.subset_size is not None:
                 total = min(total, settings.subset_size)
@@ -59,7 +79,8 @@ def make_plan(settings: InferenceSettings, reader: Reader) -> Plan:
             pairs_only=pairs_only,
             total=total,
         )
-    survey = _survey(settings, reader, read_captions=True)
+    if survey is None:
+        return Plan(image=True, text=False, pairs_only=False, notes=(_NOT_SCANNED,))
     text = 0 < survey.items == survey.captions
     notes = () if text or not survey.items else (_why_no_text(survey),)
     return Plan(image=True, text=text, pairs_only=False, total=survey.items, notes=notes)
@@ -67,23 +88,37 @@ def make_plan(settings: InferenceSettings, reader: Reader) -> Plan:
 
 def selected(
     items: Iterator[Item | Failure], plan: Plan, subset_size: int | None
-) -> Iterator[Item | Failure | None]:
-    """The items of a run, in order; None stands for a picture left out for lack of a caption."""
+) -> Generator[Item | Failure | None, None, None]:
+    """The items of a run, in order; None stands for a picture left out for lack of a caption.
+
+    Closes ``items`` when it ends or is closed: a command that writes them ends with them.
+    """
     taken = 0
-    for item in items:
-        if isinstance(item, Failure):
-            yield item
-        elif plan.pairs_only and item.caption is None:
-            yield None
-        else:
-            yield item
-            taken += 1
-            if taken == subset_size:
-                return
+    try:
+        for item in items:
+            if isinstance(item, Failure):
+                yield item
+            elif plan.pairs_only and item.caption is None:
+                yield None
+            else:
+                yield item
+                taken += 1
+                if taken == subset_size:
+                    return
+    finally:
+        if isinstance(items, Generator):
+            items.close()
 
 
-def _survey(settings: InferenceSettings, reader: Reader, *, read_captions: bool) -> _Survey:
-    survey = _Survey()
+def runs_commands(reader: Reader) -> bool:
+    """Whether a pass over the input runs commands."""
+    return any(name.startswith(PIPE) for name in reader.inputs)
+
+
+def take_survey(settings: InferenceSettings, reader: Reader) -> Survey:
+    """Scan the input; captions are read only where the plan hangs on them."""
+    survey = Survey()
+    read_captions = _is_undecided(settings)
     # A subset of pairs is counted in pairs, so there the whole input is looked at.
     limit = settings.subset_size if read_captions else None
     for item in reader.items(scan=True):
@@ -104,7 +139,11 @@ def _survey(settings: InferenceSettings, reader: Reader, *, read_captions: bool)
     return survey
 
 
-def _why_no_text(survey: _Survey) -> str:
+def _is_undecided(settings: InferenceSettings) -> bool:
+    return settings.enable_image and settings.enable_text is None
+
+
+def _why_no_text(survey: Survey) -> str:
     if survey.missing == survey.items:
         return "no picture has a caption: text embeddings are left out"
     missing = f"{survey.missing} of {survey.items} pictures have no caption"

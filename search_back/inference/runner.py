@@ -11,7 +11,7 @@ from search_back.errors import ConfigError, EncoderMismatch, NothingToDo, TooMan
 from search_back.files import publish
 from search_back.inference.items import Reader
 from search_back.inference.mapper import batches
-from search_back.inference.output import usable_output, write_manifest
+from search_back.inference.output import usable_output, write_manifest, write_stats
 from search_back.inference.plan import Plan, make_plan, selected
 from search_back.inference.readers import open_reader
 from search_back.inference.report import InferenceReport, Progress, Silent
@@ -24,6 +24,7 @@ from search_back.interfaces import Encoder
 class _Tally:
     items: int = 0
     dropped: int = 0
+    writing_s: float = 0.0
 
 
 def run(
@@ -52,6 +53,7 @@ def run(
     plan = make_plan(settings, reader)
     for note in plan.notes:
         progress.note(note)
+    planned = time.perf_counter()
     with publish(target) as folder:
         _create(folder)
         log = FailureLog(folder)
@@ -71,6 +73,17 @@ def run(
         finally:
             log.close()
         seconds = time.perf_counter() - started
+        write_stats(
+            folder,
+            count=written.count,
+            failures=log.count,
+            seconds=seconds,
+            stages={
+                "scan": planned - started,
+                "embed": seconds - (planned - started) - tally.writing_s,
+                "write": tally.writing_s,
+            },
+        )
         write_manifest(
             folder,
             encoder=encoder,
@@ -114,8 +127,9 @@ def _embed(
     tally: _Tally,
     progress: Progress,
 ) -> Written:
+    items = selected(reader.items(), plan, settings.subset_size)
     stream = batches(
-        selected(reader.items(), plan, settings.subset_size),
+        items,
         encoder,
         plan,
         batch_size=settings.batch_size,
@@ -130,7 +144,7 @@ def _embed(
         rows_each=settings.write_batch_size,
         max_columns=settings.max_metadata_columns,
     )
-    with closing(stream), writer:
+    with closing(items), closing(stream), writer:
         for batch in stream:
             log.add(batch.failures)
             tally.items += batch.items
@@ -141,9 +155,13 @@ def _embed(
                     value=log.reasons(),
                     remedy="see to the causes, or raise --max-failures; nothing was written",
                 )
+            began = time.perf_counter()
             writer.append(batch.rows, image=batch.image, text=batch.text)
+            tally.writing_s += time.perf_counter() - began
             progress.update(done=tally.items, total=plan.total, failures=log.count)
+        began = time.perf_counter()
         written = writer.finish()
+        tally.writing_s += time.perf_counter() - began
     if not written.count:
         raise _nothing(reader, log, tally)
     return written

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from search_back.errors import ConfigError
 
@@ -17,6 +17,7 @@ InputFormat = Literal["auto", "files", "webdataset"]
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 MAX_EXPANSION = 100_000
+PIPE: Final = "pipe:"
 
 
 def usable_cores() -> int:
@@ -30,7 +31,8 @@ def usable_cores() -> int:
 class InferenceSettings:
     """One run of inference. Raises ``ConfigError`` for values that cannot work.
 
-    ``input_dataset``: one folder of pictures, or tars, where a brace pattern stands for many.
+    ``input_dataset``: one folder of pictures, or tars, where a brace pattern stands for many;
+    ``pipe:`` and a command stand for the tar that it writes.
     ``enable_text``: None: where every picture has a readable caption; True: only the pictures
     that have one are kept; False: never. Captions reach the metadata in all three.
     ``write_batch_size``: rows a partition. ``subset_size``: only the first so many items.
@@ -89,7 +91,7 @@ def expand_braces(pattern: str) -> list[str]:
     Numbers keep the leading zeros they are given with. A name that exists as it stands is not
     expanded. Raises ``ConfigError`` where a pattern means more than ``MAX_EXPANSION`` names.
     """
-    if "{" not in pattern or Path(pattern).exists():
+    if "{" not in pattern or (not pattern.startswith(PIPE) and Path(pattern).exists()):
         return [pattern]
     names = list(itertools.islice(_expand(pattern), MAX_EXPANSION + 1))
     if len(names) > MAX_EXPANSION:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from search_back.errors import BadFolder, ConfigError
 from search_back.inference.items import Reader
 from search_back.inference.readers.files import FilesReader
+from search_back.inference.readers.pipes import Pipe, parse_pipe
 from search_back.inference.readers.tar import is_tar
 from search_back.inference.readers.webdataset import WebdatasetReader
-from search_back.inference.settings import InferenceSettings, expand_braces
+from search_back.inference.settings import PIPE, InferenceSettings, expand_braces
 
 __all__ = ["FilesReader", "WebdatasetReader", "open_reader"]
 
@@ -20,11 +22,32 @@ def open_reader(settings: InferenceSettings) -> Reader:
     Raises ``BadFolder`` where an input does not exist, ``ConfigError`` where the inputs do not
     fit the format.
     """
-    paths = [
-        Path(name).expanduser()
-        for pattern in settings.input_dataset
-        for name in expand_braces(pattern)
+    names = [name for pattern in settings.input_dataset for name in expand_braces(pattern)]
+    if any(name.startswith(PIPE) for name in names):
+        return _with_pipes(names, settings)
+    paths = [Path(name).expanduser() for name in names]
+    _check_exist(paths)
+    form = settings.input_format
+    if form == "auto":
+        form = "webdataset" if all(is_tar(p) and p.is_file() for p in paths) else "files"
+    return _tars(paths, settings) if form == "webdataset" else _folder(paths, settings)
+
+
+def _with_pipes(names: list[str], settings: InferenceSettings) -> Reader:
+    if settings.input_format not in ("auto", "webdataset"):
+        raise ConfigError(
+            "a command of --input-dataset writes tars",
+            value=settings.input_format,
+            remedy="leave --input-format out",
+        )
+    sources = [
+        parse_pipe(name) if name.startswith(PIPE) else Path(name).expanduser() for name in names
     ]
+    _check_exist([source for source in sources if isinstance(source, Path)])
+    return _tars(sources, settings)
+
+
+def _check_exist(paths: Sequence[Path]) -> None:
     missing = [path for path in paths if not path.exists()]
     if missing:
         raise BadFolder(
@@ -32,10 +55,6 @@ def open_reader(settings: InferenceSettings) -> Reader:
             value=str(missing[0]),
             remedy="check --input-dataset",
         )
-    form = settings.input_format
-    if form == "auto":
-        form = "webdataset" if all(is_tar(p) and p.is_file() for p in paths) else "files"
-    return _tars(paths, settings) if form == "webdataset" else _folder(paths, settings)
 
 
 def _folder(paths: list[Path], settings: InferenceSettings) -> Reader:
@@ -48,10 +67,10 @@ def _folder(paths: list[Path], settings: InferenceSettings) -> Reader:
     return FilesReader(paths[0], pictures=settings.enable_image, metadata=settings.enable_metadata)
 
 
-def _tars(paths: list[Path], settings: InferenceSettings) -> Reader:
-    tars: list[Path] = []
-    for path in paths:
-        if not path.is_dir():
+def _tars(sources: Sequence[Path | Pipe], settings: InferenceSettings) -> Reader:
+    tars: list[Path | Pipe] = []
+    for path in sources:
+        if isinstance(path, Pipe) or not path.is_dir():
             tars.append(path)
             continue
         inside = sorted(p for p in path.iterdir() if is_tar(p) and not p.name.startswith("."))

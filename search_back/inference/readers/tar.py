@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import io
+import lzma
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -11,9 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, cast
 
+from search_back.inference.readers.pipes import CommandFailed, Pipe, Running, running
+
 TAR_SUFFIXES: Final = (".tar", ".tar.gz", ".tgz")
 _GZIP_MAGIC = b"\x1f\x8b"
+_BZIP2_MAGIC = b"BZh"
+_XZ_MAGIC = b"\xfd7zXZ\0"
 _BLOCK = 512
+_DAMAGE: Final = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError)
 
 
 class TarDamaged(Exception):
@@ -34,19 +42,40 @@ def is_tar(path: Path) -> bool:
     return path.name.lower().endswith(TAR_SUFFIXES)
 
 
-def read_members(path: Path, wanted: Callable[[str], bool]) -> Iterator[Member]:
+def read_members(source: Path | Pipe, wanted: Callable[[str], bool]) -> Iterator[Member]:
     """The members of a tar, plain or gzip; the bytes of those whose name is ``wanted``.
+
+    The output of a command may also be bzip2 or xz; it is read once, from start to end.
 
     Only members that lie in the file as a whole are given, the same ones whichever are wanted.
     Raises ``TarDamaged`` after the last whole member of a tar that ends early, is damaged, or
-    cannot be read.
+    cannot be read, ``CommandFailed`` after the last member of a whole one whose command failed.
     """
+    if isinstance(source, Path):
+        yield from _members(source, wanted)
+        return
+    with running(source) as command:
+        try:
+            yield from _members(command, wanted)
+        except TarDamaged as error:
+            # What a command says of its end explains more than where the tar was cut.
+            why = f"{error}{command.said()}"
+            if not command.output.read(1):
+                try:
+                    command.check()
+                except CommandFailed as failed:
+                    why = str(failed)
+            raise TarDamaged(why) from error
+        command.check()
+
+
+def _members(source: Path | Running, wanted: Callable[[str], bool]) -> Iterator[Member]:
     with ExitStack() as stack:
         # A member is held back until the next header has been read: that proves it whole.
         held: Member | None = None
         try:
-            source = _Source(_unpacked(path, stack))
-            file = cast(IO[bytes], source)
+            blocks = _Source(_unpacked(source, stack))
+            file = cast(IO[bytes], blocks)
             tar = stack.enter_context(tarfile.TarFile(fileobj=file, encoding="utf-8"))
             # Python 3.10 cannot be asked for the next member of a tar that has none.
             empty = getattr(tar, "firstmember", None) is None
@@ -58,11 +87,13 @@ def read_members(path: Path, wanted: Callable[[str], bool]) -> Iterator[Member]:
                     held = None
                 data = _contents(tar, info) if info.isfile() and wanted(info.name) else None
                 held = Member(info.name, info.isfile(), data)
-        except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        except _DAMAGE as error:
             raise TarDamaged(f"it ends early or is damaged ({error})") from error
         if held is not None:
             yield held
-        source.check_end()
+        blocks.check_end()
+        if isinstance(source, Running):
+            blocks.drain()
 
 
 class _Source:
@@ -94,8 +125,66 @@ class _Source:
         if self._last.strip(b"\0"):
             raise TarDamaged("it holds a damaged header")
 
+    def drain(self) -> None:
+        """Read the padding behind the end mark, so that the command can write all of it."""
+        try:
+            while rest := self._file.read(1 << 16):
+                if rest.strip(b"\0"):
+                    raise TarDamaged("more follows its end mark: let a command write one tar")
+        except _DAMAGE as error:
+            raise TarDamaged(f"it is damaged behind its end mark ({error})") from error
 
-def _unpacked(path: Path, stack: ExitStack) -> IO[bytes]:
+
+class _Forward(io.RawIOBase):
+    """What a command writes, with its first bytes, which told the compression, before the rest.
+
+    Seeks forward only, by reading: ``tarfile`` asks for no more as long as members are taken in
+    their order.
+    """
+
+    def __init__(self, start: bytes, rest: IO[bytes]) -> None:
+        self._start = start
+        self._rest = rest
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True  # bz2 and lzma ask it even to seek to where they are
+
+    def read(self, size: int = -1) -> bytes:
+        cut = len(self._start) if size < 0 else size
+        data, self._start = self._start[:cut], self._start[cut:]
+        if size < 0 or len(data) < size:
+            data += self._rest.read(size if size < 0 else size - len(data))
+        self._position += len(data)
+        return data
+
+    def seek(self, position: int, whence: int = 0) -> int:
+        if whence or position < self._position:
+            raise io.UnsupportedOperation("the output of a command cannot be read again")
+        while self._position < position:
+            if not self.read(min(position - self._position, 1 << 16)):
+                break
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+
+def _unpacked(source: Path | Running, stack: ExitStack) -> IO[bytes]:
+    if isinstance(source, Running):
+        start = source.output.read(len(_XZ_MAGIC))
+        stream = cast(IO[bytes], _Forward(start, source.output))
+        if start.startswith(_GZIP_MAGIC):
+            return cast(IO[bytes], stack.enter_context(gzip.GzipFile(fileobj=stream)))
+        if start.startswith(_BZIP2_MAGIC):
+            return cast(IO[bytes], stack.enter_context(bz2.BZ2File(stream)))
+        if start == _XZ_MAGIC:
+            return cast(IO[bytes], stack.enter_context(lzma.LZMAFile(stream)))
+        return stream
+    path = source
     file = stack.enter_context(open(path, "rb"))  # noqa: SIM115
     compressed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
     file.seek(0)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from search_back.inference.items import (
     printable,
     storable,
 )
+from search_back.inference.readers.pipes import CommandFailed, Pipe
 from search_back.inference.readers.tar import TarDamaged, read_members
 from search_back.inference.report import Failure
 
@@ -33,19 +35,20 @@ class WebdatasetReader:
     Neighbouring members with one key make a sample; the key is the name up to the first dot of
     its last part. The picture is the member ``image_key`` (several: ``jpg;png``), else the first
     with a known extension. A tar that ends early or is damaged loses what follows the damage,
-    with the sample it falls in, and is listed as a failure. For one thread.
+    with the sample it falls in, and is listed as a failure. A ``Pipe`` stands for the tar that a
+    command writes: every pass runs it anew, and it ends with the pass. For one thread.
     """
 
     def __init__(
         self,
-        tars: Sequence[Path],
+        tars: Sequence[Path | Pipe],
         *,
         pictures: bool = True,
         metadata: bool = False,
         image_key: str = "jpg",
         caption_key: str = "txt",
     ) -> None:
-        self._tars = [tar.resolve() for tar in tars]
+        self._tars = [tar.resolve() if isinstance(tar, Path) else tar for tar in tars]
         self._pictures = pictures
         self._metadata = metadata
         self._image_keys = tuple(dict.fromkeys((*image_key.lower().split(";"), *IMAGE_EXTENSIONS)))
@@ -59,17 +62,18 @@ class WebdatasetReader:
     def items(self, *, scan: bool = False) -> Iterator[Item | Failure]:
         without = 0
         for tar in self._tars:
-            for sample in self._samples(tar, scan=scan):
-                if isinstance(sample, Failure):
-                    yield sample
-                    continue
-                item = self._item(sample)
-                if item is None:
-                    without += 1
-                elif storable(item.key):
-                    yield item
-                else:
-                    yield misnamed(item.key)
+            with closing(self._samples(tar, scan=scan)) as samples:
+                for sample in samples:
+                    if isinstance(sample, Failure):
+                        yield sample
+                        continue
+                    item = self._item(sample)
+                    if item is None:
+                        without += 1
+                    elif storable(item.key):
+                        yield item
+                    else:
+                        yield misnamed(item.key)
         thing = "picture" if self._pictures else "caption"
         self.notes = [f"{without} samples of the tars hold no {thing}"] if without else []
 
@@ -79,16 +83,19 @@ class WebdatasetReader:
             return f"no picture in {where}", f"looked for members {' '.join(self._image_keys)}"
         return f"no caption in {where}", f"looked for members {self._caption_key}"
 
-    def _samples(self, path: Path, *, scan: bool) -> Iterator[_Sample | Failure]:
+    def _samples(
+        self, source: Path | Pipe, *, scan: bool
+    ) -> Generator[_Sample | Failure, None, None]:
         sample: _Sample | None = None
         complete = {self._caption_key}
         try:
-            for member in read_members(path, lambda name: self._is_loaded(name, scan=scan)):
+            members = read_members(source, lambda name: self._is_loaded(name, scan=scan))
+            for member in members:
                 key, extension = split_member(member.name)
                 if not self._is_wanted(extension):
                     continue
                 if not member.is_file:
-                    yield Failure(member.name, "read", f"a link or folder in {path}")
+                    yield Failure(member.name, "read", f"a link or folder in {source}")
                     continue
                 if sample is None or key != sample.key or extension in sample.members:
                     if sample is not None:
@@ -96,14 +103,20 @@ class WebdatasetReader:
                         complete = set(sample.members)
                     sample = _Sample(key)
                 sample.members[extension] = member.data
+        except CommandFailed as error:
+            if sample is not None:
+                yield sample
+            yield Failure(str(source), "read", str(error))
         except TarDamaged as error:
             # Cut within a sample, a picture would come without its caption; the sample before
             # shows what belongs to one.
             if sample is not None and complete <= sample.members.keys():
                 yield sample
             after = f" after sample {printable(sample.key)}" if sample else ""
-            reason = f"the tar cannot be read to its end{after}: {error}; make it again"
-            yield Failure(str(path), "read", reason)
+            reason = f"the tar cannot be read to its end{after}: {error}"
+            if isinstance(source, Path):
+                reason += "; make it again"
+            yield Failure(str(source), "read", reason)
         else:
             if sample is not None:
                 yield sample

@@ -1,0 +1,98 @@
+"""What a run would do, found out without doing it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from search_back.encoders.foresee import Foreseen
+from search_back.errors import EncoderMismatch, NothingToDo
+from search_back.inference.output import usable_output
+from search_back.inference.plan import decide, runs_commands, take_survey
+from search_back.inference.readers import open_reader
+from search_back.inference.settings import InferenceSettings
+
+_BYTES_A_NUMBER: Final = 2
+_METADATA_BYTES_A_ROW: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a run would do.
+
+    ``items``, ``captions``: found in a scan, which ends at ``subset_size`` where captions need not
+    be there; None where a scan would run commands. ``rows``: the most that would be written.
+    ``image``, ``text``: which embeddings. ``replaces``: an earlier result lies at
+    ``output_folder``. ``disk_bytes``: of the result, roughly; None where rows or the length of
+    the vectors are not known. ``notes``: what a run would say.
+    """
+
+    inputs: tuple[str, ...]
+    items: int | None
+    captions: int | None
+    rows: int | None
+    image: bool
+    text: bool
+    encoder: Foreseen
+    text_encoder: Foreseen | None
+    output_folder: Path
+    exists: bool
+    replaces: bool
+    disk_bytes: int | None
+    notes: tuple[str, ...]
+
+
+def look_ahead(
+    settings: InferenceSettings, encoder: Foreseen, *, text_encoder: Foreseen | None = None
+) -> Outlook:
+    """Scan the input and decide as ``run`` does; nothing is decoded, run or written.
+
+    Raises what ``run`` would for the same settings, as far as a scan can tell.
+    """
+    if text_encoder is not None:
+        _check_fit(encoder, text_encoder)
+    target = usable_output(settings.output_folder, overwrite=settings.overwrite)
+    reader = open_reader(settings)
+    survey = None if runs_commands(reader) else take_survey(settings, reader)
+    plan = decide(settings, survey)
+    if survey is not None and not survey.items:
+        what, remedy = reader.nothing_found()
+        raise NothingToDo(what, remedy=remedy)
+    if survey is not None and plan.pairs_only and not survey.captions:
+        raise NothingToDo(
+            f"none of {survey.items} pictures has a readable caption",
+            remedy="leave --enable-text out to embed the pictures alone",
+        )
+    return Outlook(
+        inputs=reader.inputs,
+        items=survey.items if survey else None,
+        captions=survey.captions if survey else None,
+        rows=plan.total,
+        image=plan.image,
+        text=plan.text,
+        encoder=encoder,
+        text_encoder=text_encoder,
+        output_folder=target,
+        exists=target.exists(),
+        replaces=target.is_dir() and any(target.iterdir()),
+        disk_bytes=_disk_bytes(plan.total, encoder.dimension, plan.image + plan.text),
+        notes=(*plan.notes, *reader.notes),
+    )
+
+
+def _disk_bytes(rows: int | None, dimension: int | None, kinds: int) -> int | None:
+    if rows is None or dimension is None:
+        return None
+    return rows * (dimension * kinds * _BYTES_A_NUMBER + _METADATA_BYTES_A_ROW)
+
+
+def _check_fit(encoder: Foreseen, text_encoder: Foreseen) -> None:
+    if None in (encoder.dimension, text_encoder.dimension):
+        return
+    if encoder.dimension != text_encoder.dimension:
+        raise EncoderMismatch(
+            f"encoder {encoder.name!r} makes {encoder.dimension}-d vectors of pictures, "
+            f"encoder {text_encoder.name!r} {text_encoder.dimension}-d ones of captions",
+            remedy="give a text model that was made to fit the pictures': --mclip-model …",
+        )
