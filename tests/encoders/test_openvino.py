@@ -104,7 +104,7 @@ def test_an_encoder_reads_what_was_written(tmp_path: Path) -> None:
     about.write(tmp_path)
     encoder = ExportedEncoder(tmp_path, threads=1)
     bundled = ExportedEncoder(model_folder(), threads=1)
-    assert encoder.runtime == RuntimeInfo("openvino", "int8", "cpu")
+    assert encoder.runtime == RuntimeInfo("openvino", "int8", "cpu", threads=1)
     assert encoder.identity == bundled.identity
     texts = ["a dog", "a red apple on a table", ""]
     cosines = (encoder.encode_texts(texts) * bundled.encode_texts(texts)).sum(axis=1)
