@@ -128,7 +128,10 @@ def peer_run(options: argparse.Namespace, weights: Path, tars: list[Path], outpu
     begin = time.perf_counter()
     subprocess.run(
         [
-            *(str(options.peer), *([str(options.peer_main)] if options.peer_main else ["-m", "x"])),
+            *(
+                str(options.peer),
+                *([str(options.peer_main)] if options.peer_main else ["-m", "clip_retrieval.cli"]),
+            ),
             *("inference", "--input_dataset", str(tars[0].parent / "{00000..00001}.tar")),
             *("--output_folder", str(output), "--input_format", "webdataset"),
             *("--enable_metadata", "True", "--batch_size", "64", "--num_prepro_workers", "2"),
