@@ -135,6 +135,35 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class IdMask:
+    """Which of the ids ``0 … rows - 1`` may be found.
+
+    ``bits``: ``(⌈rows / 8⌉,)`` uint8, id i is bit ``i % 8`` (the lowest first) of byte ``i // 8``;
+    ``count``: how many are set.
+    """
+
+    bits: NDArray[np.uint8]
+    rows: int
+    count: int
+
+    @classmethod
+    def of(cls, passing: NDArray[np.bool_]) -> IdMask:
+        """From ``(rows,)`` bool."""
+        bits = np.packbits(passing, bitorder="little")
+        return cls(bits, len(passing), int(np.count_nonzero(passing)))
+
+    @property
+    def ids(self) -> IdArray:
+        """The ids that may be found, rising: ``(count,)`` int64."""
+        return np.flatnonzero(self.passing).astype(np.int64, copy=False)
+
+    @property
+    def passing(self) -> NDArray[np.bool_]:
+        """``(rows,)`` bool."""
+        return np.unpackbits(self.bits, count=self.rows, bitorder="little").view(np.bool_)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class PreparedQuery:
     """A text or a picture after the first half of its encoding.
 
