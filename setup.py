@@ -31,6 +31,7 @@ setup(
         "certifi>=2024.7",
         "click>=8.1.8",
         "faiss-cpu>=1.15",
+        "filelock>=3.13",
         "flask>=3.0",
         "flask-cors>=5.0",
         "ftfy>=6.1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -32,20 +33,22 @@ def publish(target: Path) -> Iterator[Path]:
     part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         yield part
-        sync(part)
-        if part.is_dir() and target.exists():
-            old = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.old")
-            os.rename(target, old)
-            os.rename(part, target)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            os.replace(part, target)
-        _sync_folder(target.parent)
+        settle(part, target)
     finally:
-        if part.is_dir():
-            shutil.rmtree(part, ignore_errors=True)
-        else:
-            part.unlink(missing_ok=True)
+        _remove(part)
+
+
+def settle(part: Path, target: Path) -> None:
+    """Flush a file or folder to the disk and rename it to ``target``, in the same folder."""
+    sync(part)
+    if part.is_dir() and target.exists():
+        old = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.old")
+        os.rename(target, old)
+        os.rename(part, target)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        os.replace(part, target)
+    _sync_folder(target.parent)
 
 
 def sweep(folder: Path) -> None:
@@ -54,17 +57,38 @@ def sweep(folder: Path) -> None:
     For folders that one program writes at a time: it would take the parts of another.
     """
     for left in [*folder.glob(".*.part"), *folder.glob(".*.old")]:
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
+        _remove(left)
+
+
+def recover(target: Path) -> None:
+    """Tidy up after a :func:`publish` of ``target`` that was killed; what it replaced is put back.
+
+    For a target that one program writes at a time.
+    """
+    beside = f".{glob.escape(target.name)}.*"
+    for old in target.parent.glob(f"{beside}.old"):
+        if target.exists():
+            _remove(old)
         else:
-            left.unlink(missing_ok=True)
+            os.rename(old, target)
+    for part in target.parent.glob(f"{beside}.part"):
+        _remove(part)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:
-    """Flush a file, or every file of a folder, to the disk."""
-    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        if file.is_file():
-            with open(file, "rb") as handle:
+    """Flush a file, or a folder with all that is in it, to the disk."""
+    for found in [*sorted(path.rglob("*")), path] if path.is_dir() else [path]:
+        if found.is_dir():
+            _sync_folder(found)
+        elif found.is_file():
+            with open(found, "rb") as handle:
                 os.fsync(handle.fileno())
 
 

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 _NO_EFFECT = (
     "use_jit",
     "cache_path",
-    "distribution_strategy",
     "wds_number_file_per_input_file",
-    "output_partition_count",
 )
 
 
@@ -80,11 +78,23 @@ _NO_EFFECT = (
 )
 @flag("enable-metadata", default=False, help="Read JSON files beside the pictures into columns.")
 @option("write-batch-size", type=click.IntRange(1), default=10**6, help="Rows a partition.")
+@option(
+    "output-partition-count",
+    type=click.IntRange(1),
+    help="How many partitions, instead of --write-batch-size.",
+)
 @option("subset-size", type=click.IntRange(1), help="Only the first so many items.")
 @option("wds-image-key", default="jpg", help="Extension of the pictures in a tar.")
 @option("wds-caption-key", default="txt", help="Extension of the captions in a tar.")
 @option("max-failures", type=click.IntRange(0), help="Stop past so many failures.")
 @flag("overwrite", default=False, help="Replace the result of an earlier run.")
+@flag("restart", default=False, help="Begin anew, discarding what an unfinished run has done.")
+@option(
+    "checkpoint-seconds",
+    type=click.FloatRange(0),
+    default=10.0,
+    help="Work that a kill may cost at most.",
+)
 @flag("use-jit", default=False, help="Accepted for old scripts; has no effect.")
 @option("cache-path", help="Accepted for old scripts; has no effect.")
 @flag("use-mclip", default=False, help="Embed the captions with --mclip-model.")
@@ -101,11 +111,6 @@ _NO_EFFECT = (
 )
 @option(
     "wds-number-file-per-input-file",
-    type=int,
-    help="Accepted for old scripts; has no effect.",
-)
-@option(
-    "output-partition-count",
     type=int,
     help="Accepted for old scripts; has no effect.",
 )
@@ -133,7 +138,7 @@ def command(
 
     Reads a folder (with its sub-folders) or WebDataset tars. A caption is the .txt file of the
     same name beside a picture. What cannot be read is skipped, counted, and listed in
-    failures.parquet.
+    failures.parquet. A run that was stopped goes on where it was when it is given again.
 
     \b
     Example:

@@ -21,13 +21,18 @@ class InferenceBar:
 
     def __init__(self) -> None:
         self._bar: tqdm[Any] | None = None
+        self._behind = 0
+
+    def resumed(self, done: int) -> None:
+        self._behind = done
 
     def note(self, sentence: str) -> None:
         tqdm.write(sentence, file=sys.stderr)
 
     def update(self, *, done: int, total: int | None, failures: int) -> None:
         if self._bar is None:
-            self._bar = tqdm(unit=" items", dynamic_ncols=True)
+            # What an earlier run has done tells nothing about the speed of this one.
+            self._bar = tqdm(initial=self._behind, unit=" items", dynamic_ncols=True)
         self._bar.total = total
         if failures:
             self._bar.set_postfix(failures=failures, refresh=False)
@@ -61,8 +66,12 @@ class ProgressLines:
         self._stream = stream
         self._clock = clock
         self._began = clock()
+        self._behind = 0
         self._written_at: float | None = None
         self._waiting: tuple[int, int | None, int] | None = None
+
+    def resumed(self, done: int) -> None:
+        self._behind = done
 
     def note(self, sentence: str) -> None:
         self._write({"event": "note", "text": sentence})
@@ -91,7 +100,7 @@ class ProgressLines:
         done, total, failures = self._waiting
         self._waiting = None
         self._written_at = now
-        rate = done / (now - self._began) if now > self._began else 0.0
+        rate = (done - self._behind) / (now - self._began) if now > self._began else 0.0
         left = max(0, total - done) / rate if total is not None and rate else None
         self._write(
             {

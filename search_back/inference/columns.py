@@ -7,7 +7,7 @@ a text there; objects of different keys) its values are stored as JSON texts.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Literal
@@ -32,6 +32,19 @@ class Shape:
     kind: Kind
     inner: Shape | None = None
     fields: tuple[tuple[str, Shape], ...] = ()
+
+    def to_json(self) -> list[Any]:
+        inner = None if self.inner is None else self.inner.to_json()
+        return [self.kind, inner, [[name, shape.to_json()] for name, shape in self.fields]]
+
+    @classmethod
+    def from_json(cls, value: Sequence[Any]) -> Shape:
+        kind, inner, fields = value
+        return cls(
+            kind,
+            None if inner is None else cls.from_json(inner),
+            tuple((name, cls.from_json(shape)) for name, shape in fields),
+        )
 
 
 NULL = Shape("null")
@@ -110,11 +123,14 @@ class ColumnShapes:
     """The shapes of all keys seen so far, in the order of their first appearance.
 
     ``maximum``: keys after the first so many are counted in ``left_out`` and not stored, so that
-    objects keyed by, say, a file name do not make a column each. For one thread.
+    objects keyed by, say, a file name do not make a column each. ``known``: keys that rows before
+    these have brought, which count. For one thread.
     """
 
-    def __init__(self, maximum: int) -> None:
-        self._maximum = maximum
+    def __init__(self, maximum: int, known: Iterable[str] = ()) -> None:
+        self._free = maximum
+        self._admitted = set(known)
+        self._free -= len(self._admitted)
         self._shapes: dict[str, Shape] = {}
         self.left_out = 0
 
@@ -122,16 +138,27 @@ class ColumnShapes:
         """Take note of one row; what of it is to be stored."""
         stored: dict[str, Any] = {}
         for key, part in value.items():
-            known = self._shapes.get(key)
-            if known is None and len(self._shapes) >= self._maximum:
-                self.left_out += 1
-                continue
-            self._shapes[key] = merge(known or NULL, shape_of(part))
+            if key not in self._admitted:
+                if self._free <= 0:
+                    self.left_out += 1
+                    continue
+                self._admitted.add(key)
+                self._free -= 1
+            self._shapes[key] = merge(self._shapes.get(key, NULL), shape_of(part))
             stored[key] = part
         return stored
 
     def shapes(self) -> dict[str, Shape]:
         return dict(self._shapes)
+
+
+def joined(several: Iterable[Mapping[str, Shape]]) -> dict[str, Shape]:
+    """The shapes of rows that were observed in parts, in the order of their first appearance."""
+    shapes: dict[str, Shape] = {}
+    for part in several:
+        for key, shape in part.items():
+            shapes[key] = merge(shapes.get(key, NULL), shape)
+    return shapes
 
 
 def _list(inner: Shape) -> Shape:

@@ -9,7 +9,7 @@ from typing import Final
 from search_back.encoders.foresee import Foreseen
 from search_back.errors import EncoderMismatch, NothingToDo
 from search_back.inference.output import usable_output
-from search_back.inference.plan import decide, runs_commands, take_survey
+from search_back.inference.plan import decide, take_survey
 from search_back.inference.readers import open_reader
 from search_back.inference.settings import InferenceSettings
 
@@ -54,7 +54,7 @@ def look_ahead(
         _check_fit(encoder, text_encoder)
     target = usable_output(settings.output_folder, overwrite=settings.overwrite)
     reader = open_reader(settings)
-    survey = None if runs_commands(reader) else take_survey(settings, reader)
+    survey = None if reader.scan == "never" else take_survey(settings, reader)
     plan = decide(settings, survey)
     if survey is not None and not survey.items:
         what, remedy = reader.nothing_found()
@@ -77,7 +77,7 @@ def look_ahead(
         exists=target.exists(),
         replaces=target.is_dir() and any(target.iterdir()),
         disk_bytes=_disk_bytes(plan.total, encoder.dimension, plan.image + plan.text),
-        notes=(*plan.notes, *reader.notes),
+        notes=plan.notes,
     )
 
 

@@ -1,11 +1,14 @@
-"""One picture with what belongs to it, before and after its bytes are read."""
+"""What an input is made of: units, their entries, and the rows that come of them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from pathlib import Path
+from typing import Any, Final, Literal, Protocol
+
+import pyarrow as pa
 
 from search_back.inference.report import Failure
 
@@ -20,12 +23,20 @@ Blob = Callable[[], bytes]
 """Bytes, read when it is called, in whatever thread that is; raises ``OSError``."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Record:
+    """Row ``row`` of ``batch``, whose columns are those of the reader's ``schema``."""
+
+    batch: pa.RecordBatch
+    row: int
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """What a reader finds: parts that are still to be read.
 
     ``key`` names it in failures; ``image_path`` goes to the metadata. ``image`` is None where no
-    picture is wanted, or in a scan.
+    picture is wanted, or in a scan. ``metadata``: a JSON object; ``record``: further columns.
     """
 
     key: str
@@ -33,6 +44,35 @@ class Item:
     image: Blob | None = None
     caption: Blob | None = None
     metadata: Blob | None = None
+    record: Record | None = None
+
+
+Why = Literal["no picture", "no caption", "linked folder"]
+"""What is passed over: a sample or row without the wished part; a link to a folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Something of the input that is no item, and no failure either."""
+
+    why: Why
+
+
+Entry = Item | Failure | Skipped
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unit:
+    """A part of the input: a tar, a table, some files of a folder.
+
+    ``stamp`` gives a text that changes when the unit does. ``entries`` gives what is in it, always
+    in the same order; in a scan (True) the same without pictures, for counting. Close the
+    iterator, or exhaust it.
+    """
+
+    name: str
+    stamp: Callable[[], str]
+    entries: Callable[[bool], Iterator[Entry]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,31 +82,56 @@ class Row:
     image_path: str | None
     caption: str | None = None
     metadata: dict[str, Any] | None = None
+    record: Record | None = None
 
 
 class Reader(Protocol):
     """Where items come from.
 
     ``inputs``: absolute paths, for the manifest. ``image_root``: the folder that the
-    pictures lie below, None where they are no files. ``scan_is_cheap``: whether a scan costs no
-    more than listing names. ``notes``: sentences about the last pass that ended.
+    pictures lie below, None where they are no files. ``scan``: ``cheap`` where a scan costs no
+    more than listing names, ``never`` where it would cost as much as the run. ``schema``: of the
+    records of its items.
     """
 
-    inputs: tuple[str, ...]
-    image_root: str | None
-    scan_is_cheap: bool
-    notes: list[str]
+    @property
+    def inputs(self) -> tuple[str, ...]: ...
 
-    def items(self, *, scan: bool = False) -> Iterator[Item | Failure]:
-        """Every item, always in the same order, and what could not be read among them.
+    @property
+    def image_root(self) -> str | None: ...
 
-        ``scan``: the same items without their pictures, for counting.
-        """
+    @property
+    def scan(self) -> Literal["cheap", "costly", "never"]: ...
+
+    @property
+    def schema(self) -> pa.Schema: ...
+
+    def units(self) -> Iterator[Unit]:
+        """Every unit, always in the same order; nothing is opened before its entries are read."""
         ...
 
     def nothing_found(self) -> tuple[str, str]:
         """What to say where there are no items: what was looked for where, and the remedy."""
         ...
+
+
+def entries_of(reader: Reader, *, scan: bool = False) -> Iterator[Entry]:
+    """The entries of all units."""
+    for unit in reader.units():
+        yield from unit.entries(scan)
+
+
+NO_RECORDS: Final = pa.schema([])
+"""The schema of a reader whose items have no records."""
+
+
+def file_stamp(path: Path) -> str:
+    """Size and time of change of a file; the error's name where there is none to be had."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        return type(error).__name__
+    return f"{found.st_size} {found.st_mtime_ns}"
 
 
 def decode_caption(data: bytes) -> str:

@@ -1,9 +1,9 @@
-"""Items to rows and vectors: decoded in threads ahead of the encoder, in order, within bounds."""
+"""Entries to rows and vectors: decoded in threads ahead of the encoder, in order, in bounds."""
 
 from __future__ import annotations
 
 import itertools
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from search_back.errors import SearchBackError
 from search_back.inference.items import (
     Blob,
-    Item,
     Row,
+    Skipped,
+    Why,
     decode_caption,
     decode_metadata,
 )
 from search_back.inference.plan import Plan
 from search_back.inference.report import Failure, Stage
+from search_back.inference.source import Placed
 from search_back.interfaces import Encoder
 from search_back.types import FloatArray
 
@@ -35,23 +37,24 @@ Found = TypeVar("Found")
 
 @dataclass(slots=True)
 class Prepared:
-    """An item, read and decoded. ``row`` is None where nothing of it is kept."""
+    """An entry, read and decoded. ``row`` is None where nothing of it is kept."""
 
+    unit: int
     key: str = ""
     row: Row | None = None
     pixels: FloatArray | None = None
     failures: list[Failure] = field(default_factory=list)
-    is_item: bool = True
-    dropped: bool = False
+    is_item: bool = False
+    skipped: Why | None = None
 
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """Consecutive items, encoded.
+    """Consecutive entries, encoded.
 
     ``image``, ``text``: ``(n, d)`` float32, unit rows, one for each of ``rows``; None where not
-    asked for. ``items``: how many were looked into; ``dropped``: how many pictures were left out
-    for lack of a readable caption.
+    asked for. ``items``: how many were looked into; ``skipped``: how many entries were passed over,
+    and why; ``taken``: how many entries it holds of each unit, by the unit's number.
     """
 
     rows: list[Row]
@@ -59,29 +62,31 @@ class Batch:
     text: FloatArray | None
     failures: list[Failure]
     items: int
-    dropped: int
+    skipped: Counter[Why]
+    taken: Counter[int]
 
 
-def prepare(item: Item | Failure | None, encoder: Encoder, plan: Plan) -> Prepared:
-    """Read and decode one item; whatever is wrong with it becomes a failure of its own.
+def prepare(placed: Placed, encoder: Encoder, plan: Plan) -> Prepared:
+    """Read and decode one entry; whatever is wrong with it becomes a failure of its own.
 
     Caption first: where texts are embedded, a picture without one needs no decoding.
     """
-    if item is None:
-        return Prepared(is_item=False, dropped=True)
-    if isinstance(item, Failure):
-        return Prepared(failures=[item], is_item=False)
-    result = Prepared(key=item.key)
-    caption = _part(item.caption, decode_caption, "caption", result)
+    unit, entry = placed
+    if isinstance(entry, Skipped):
+        return Prepared(unit, skipped=entry.why)
+    if isinstance(entry, Failure):
+        return Prepared(unit, failures=[entry])
+    result = Prepared(unit, entry.key, is_item=True)
+    caption = _part(entry.caption, decode_caption, "caption", result)
     if plan.text and caption is None:
-        result.dropped = plan.image
+        result.skipped = "no caption" if plan.image else None
         return result
-    metadata = _part(item.metadata, decode_metadata, "metadata", result)
+    metadata = _part(entry.metadata, decode_metadata, "metadata", result)
     if plan.image:
-        result.pixels = _part(item.image, encoder.preprocess, "picture", result)
+        result.pixels = _part(entry.image, encoder.preprocess, "picture", result)
         if result.pixels is None:
             return result
-    result.row = Row(item.image_path, caption, metadata)
+    result.row = Row(entry.image_path, caption, metadata, entry.record)
     return result
 
 
@@ -107,7 +112,7 @@ def bounded_map(
 
 
 def batches(
-    items: Iterable[Item | Failure | None],
+    entries: Iterable[Placed],
     encoder: Encoder,
     plan: Plan,
     *,
@@ -115,7 +120,10 @@ def batches(
     workers: int,
     text_encoder: Encoder | None = None,
 ) -> Generator[Batch, None, None]:
-    """Encode items in batches, in order. Close it, or exhaust it.
+    """Encode entries in batches, in order. Close it, or exhaust it.
+
+    Which entries share a batch depends on nothing but their order from the first one on, so a run
+    that goes on behind a whole batch makes the same vectors as one that was never stopped.
 
     Where one call of the encoder takes one core, every worker decodes and encodes a few items of
     its own. Otherwise the pool decodes the next batch while the encoder has the last.
@@ -125,30 +133,28 @@ def batches(
     if encoder.runtime.threads == texts.runtime.threads == 1:
         return bounded_map(
             lambda group: _alone(group, encoder, texts, plan),
-            _groups(items, min(batch_size, _GROUP)),
+            _groups(entries, min(batch_size, _GROUP)),
             workers=workers,
             look_ahead=2 * workers,
         )
-    return _decoded_ahead(items, encoder, texts, plan, batch_size=batch_size, workers=workers)
+    return _decoded_ahead(entries, encoder, texts, plan, batch_size=batch_size, workers=workers)
 
 
-def _groups(items: Iterable[In], size: int) -> Generator[list[In], None, None]:
-    several = iter(items)
+def _groups(entries: Iterable[In], size: int) -> Generator[list[In], None, None]:
+    several = iter(entries)
     while group := list(itertools.islice(several, size)):
         yield group
 
 
-def _alone(
-    group: list[Item | Failure | None], encoder: Encoder, texts: Encoder, plan: Plan
-) -> Batch:
-    seen = [prepare(item, encoder, plan) for item in group]
+def _alone(group: list[Placed], encoder: Encoder, texts: Encoder, plan: Plan) -> Batch:
+    seen = [prepare(placed, encoder, plan) for placed in group]
     return _encode(
         [result for result in seen if result.row is not None], seen, encoder, texts, plan
     )
 
 
 def _decoded_ahead(
-    items: Iterable[Item | Failure | None],
+    entries: Iterable[Placed],
     encoder: Encoder,
     texts: Encoder,
     plan: Plan,
@@ -157,8 +163,8 @@ def _decoded_ahead(
     workers: int,
 ) -> Generator[Batch, None, None]:
     results = bounded_map(
-        lambda item: prepare(item, encoder, plan),
-        items,
+        lambda placed: prepare(placed, encoder, plan),
+        entries,
         workers=workers,
         look_ahead=batch_size + 2 * workers,
     )
@@ -204,7 +210,8 @@ def _encode(
         text=None if text is None else text[usable],
         failures=failures,
         items=sum(result.is_item for result in seen),
-        dropped=sum(result.dropped for result in seen),
+        skipped=Counter(result.skipped for result in seen if result.skipped),
+        taken=Counter(result.unit for result in seen),
     )
 
 

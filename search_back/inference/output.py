@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime, timezone
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow.parquet as pq
+
 from search_back import __version__
-from search_back.errors import ConfigError
-from search_back.files import EMBEDDINGS_MANIFEST, FAILURES, sha256_file, write_json
-from search_back.inference.items import Reader
-from search_back.inference.writers import Written
-from search_back.interfaces import Encoder
+from search_back.errors import ConfigError, CorruptFile
+from search_back.files import EMBEDDINGS_MANIFEST, FAILURES, read_json, sha256_file, write_json
+from search_back.inference.identity import Run
+from search_back.inference.report import EXAMPLES, Failure, InferenceReport
 
 FORMAT = 1
 STATS_FOLDER: Final = "stats"
@@ -30,7 +31,8 @@ def usable_output(folder: Path, *, overwrite: bool) -> Path:
     """The real path of a folder that a result may be put at; raises ``ConfigError``.
 
     A result replaces the whole folder, so one that holds anything but an earlier result is
-    refused even with ``overwrite``: it may be the pictures themselves.
+    refused even with ``overwrite``: it may be the pictures themselves. Without it, so is an earlier
+    result that does not say what made it.
     """
     target = folder.expanduser().resolve()
     if not target.exists():
@@ -51,70 +53,100 @@ def usable_output(folder: Path, *, overwrite: bool) -> Path:
             value=str(target),
             remedy="give another --output-folder",
         )
-    if inside and not overwrite:
-        raise ConfigError(
-            "the output folder holds the result of an earlier run",
-            value=str(target),
-            remedy="give another --output-folder, or --overwrite to replace it",
-        )
+    if inside and not overwrite and made_by(target) is None:
+        raise earlier_result(target)
     return target
 
 
-def write_stats(
-    folder: Path, *, count: int, failures: int, seconds: float, stages: Mapping[str, float]
-) -> None:
-    """``stats/stats_0.json``: how long the run took; ``stages`` in seconds, too."""
+def made_by(folder: Path) -> str | None:
+    """What the run whose result a folder holds was asked to do: ``run`` of its manifest."""
+    try:
+        found = read_json(folder / EMBEDDINGS_MANIFEST).get("run")
+    except (OSError, CorruptFile):
+        return None
+    return found if isinstance(found, str) else None
+
+
+def earlier_result(target: Path) -> ConfigError:
+    """The error of an output that another run has filled."""
+    return ConfigError(
+        "the output folder holds the result of an earlier run",
+        value=str(target),
+        remedy="give another --output-folder, or --overwrite to replace it",
+    )
+
+
+def write_stats(folder: Path, report: InferenceReport, stages: Mapping[str, float]) -> None:
+    """``stats/stats_0.json``: when, and how long it took; ``stages`` in seconds, too.
+
+    ``seconds``: of the process that finished the run.
+    """
     (folder / STATS_FOLDER).mkdir()
     stats = {
-        "count": count,
-        "failures": failures,
-        "seconds": round(seconds, 3),
-        "items_per_second": round(count / seconds, 3) if seconds > 0 else None,
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "count": report.count,
+        "failures": report.failures,
+        "seconds": round(report.seconds, 3),
+        "items_per_second": round(report.items_per_second, 3) or None,
         "stages": {name: round(value, 3) for name, value in stages.items()},
     }
     write_json(folder / STATS_FOLDER / f"{STATS_FOLDER}_0.json", stats)
 
 
-def write_manifest(
-    folder: Path,
-    *,
-    encoder: Encoder,
-    text_encoder: Encoder | None = None,
-    reader: Reader,
-    written: Written,
-    has_image: bool,
-    has_text: bool,
-    failures: int,
-    dropped: int,
-    seconds: float,
-) -> None:
+def write_manifest(folder: Path, report: InferenceReport, run: Run, digest: str) -> None:
     """``embeddings.json``: what the folder holds, which encoder made it, checksums of its files.
 
-    ``text_encoder``: of the captions, where it is another.
+    It tells no times, so that the same input gives the same bytes. ``digest``: of the input.
     """
     files = sorted(path for path in folder.rglob("*") if path.is_file())
+    names = [path.relative_to(folder).as_posix() for path in files]
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "search_back": __version__,
-        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "encoder": _described(encoder),
-        **({"text_encoder": _described(text_encoder)} if text_encoder is not None else {}),
-        "count": written.count,
-        "dimension": encoder.identity.dimension,
-        "partitions": written.partitions,
-        "has_image": has_image,
-        "has_text": has_text,
-        "input": list(reader.inputs),
-        "image_root": reader.image_root,
-        "columns": list(written.columns),
-        "failures": failures,
-        "dropped": dropped,
-        "seconds": round(seconds, 3),
-        "items_per_second": round(written.count / seconds, 3) if seconds > 0 else None,
-        "checksums": {path.relative_to(folder).as_posix(): sha256_file(path) for path in files},
+        **_encoders(run, report),
+        "count": report.count,
+        "dimension": report.dimension,
+        "partitions": report.partitions,
+        "has_image": report.has_image,
+        "has_text": report.has_text,
+        "input": list(run.inputs),
+        "image_root": run.image_root,
+        "columns": list(report.columns),
+        "failures": report.failures,
+        "dropped": report.dropped,
+        "run": run.key,
+        "input_sha256": digest,
+        "checksums": {
+            name: sha256_file(path)
+            for name, path in zip(names, files, strict=True)
+            if not name.startswith(f"{STATS_FOLDER}/")
+        },
     }
     write_json(folder / EMBEDDINGS_MANIFEST, manifest)
 
 
-def _described(encoder: Encoder) -> dict[str, Any]:
-    return {**encoder.identity.to_json(), "computed_by": asdict(encoder.runtime)}
+def _encoders(run: Run, report: InferenceReport) -> dict[str, Any]:
+    """The encoders that had a part in it."""
+    used = {"encoder": True, "text_encoder": report.has_text}
+    return {name: value for name, value in run.encoders.items() if value and used[name]}
+
+
+def read_report(folder: Path) -> InferenceReport:
+    """The report of the run whose result a folder holds."""
+    manifest = read_json(folder / EMBEDDINGS_MANIFEST)
+    failures = pq.ParquetFile(folder / FAILURES).iter_batches(EXAMPLES)
+    first = [Failure(**row) for batch in islice(failures, 1) for row in batch.to_pylist()]
+    return InferenceReport(
+        output_folder=folder,
+        count=manifest["count"],
+        dimension=manifest["dimension"],
+        partitions=manifest["partitions"],
+        has_image=manifest["has_image"],
+        has_text=manifest["has_text"],
+        columns=tuple(manifest["columns"]),
+        failures=manifest["failures"],
+        dropped=manifest["dropped"],
+        seconds=0.0,
+        notes=("the output holds the result of this run already: nothing was done",),
+        first_failures=tuple(first),
+    )

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from search_back.inference.items import Item, Reader, decode_caption
-from search_back.inference.report import Failure
-from search_back.inference.settings import PIPE, InferenceSettings
+from search_back.inference.items import Item, Reader, decode_caption, entries_of
+from search_back.inference.settings import InferenceSettings
 
 _NOT_SCANNED: Final = (
-    "commands run once, so that nobody knows beforehand whether every picture has a caption: text "
-    "embeddings are left out and captions kept in the metadata; give --enable-text True to keep "
-    "only the pictures with a readable caption and embed both"
+    "the input is read once, so that nobody knows beforehand whether every picture has a caption: "
+    "text embeddings are left out and captions kept in the metadata; give --enable-text True to "
+    "keep only the pictures with a readable caption and embed both"
 )
 
 
@@ -49,14 +47,11 @@ class Survey:
 def make_plan(settings: InferenceSettings, reader: Reader) -> Plan:
     """Scan the input as far as the settings need it, and decide.
 
-    The commands of ``pipe:`` inputs run once, so they are not scanned: what they write may have
-    come a long way. Left to itself, a run then embeds no texts, and says so.
+    The commands of ``pipe:`` inputs and remote files are not scanned: their bytes may come a long
+    way. Left to itself, a run then embeds no texts, and says so.
     """
-    if runs_commands(reader):
-        return decide(settings, None)
-    if _is_undecided(settings) or reader.scan_is_cheap:
-        return decide(settings, take_survey(settings, reader))
-    return decide(settings, None)
+    wanted = reader.scan == "cheap" or (reader.scan == "costly" and _is_undecided(settings))
+    return decide(settings, take_survey(settings, reader) if wanted else None)
 
 
 def decide(settings: InferenceSettings, survey: Survey | None) -> Plan:
@@ -86,43 +81,14 @@ def decide(settings: InferenceSettings, survey: Survey | None) -> Plan:
     return Plan(image=True, text=text, pairs_only=False, total=survey.items, notes=notes)
 
 
-def selected(
-    items: Iterator[Item | Failure], plan: Plan, subset_size: int | None
-) -> Generator[Item | Failure | None, None, None]:
-    """The items of a run, in order; None stands for a picture left out for lack of a caption.
-
-    Closes ``items`` when it ends or is closed: a command that writes them ends with them.
-    """
-    taken = 0
-    try:
-        for item in items:
-            if isinstance(item, Failure):
-                yield item
-            elif plan.pairs_only and item.caption is None:
-                yield None
-            else:
-                yield item
-                taken += 1
-                if taken == subset_size:
-                    return
-    finally:
-        if isinstance(items, Generator):
-            items.close()
-
-
-def runs_commands(reader: Reader) -> bool:
-    """Whether a pass over the input runs commands."""
-    return any(name.startswith(PIPE) for name in reader.inputs)
-
-
 def take_survey(settings: InferenceSettings, reader: Reader) -> Survey:
     """Scan the input; captions are read only where the plan hangs on them."""
     survey = Survey()
     read_captions = _is_undecided(settings)
     # A subset of pairs is counted in pairs, so there the whole input is looked at.
     limit = settings.subset_size if read_captions else None
-    for item in reader.items(scan=True):
-        if isinstance(item, Failure):
+    for item in entries_of(reader, scan=True):
+        if not isinstance(item, Item):
             continue
         if survey.items == limit:
             break

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Final, Literal, Protocol
+
+EXAMPLES: Final = 10
 
 Stage = Literal["read", "caption", "metadata", "picture", "encode"]
 
@@ -26,11 +30,63 @@ class Failure:
         return f"{self.key}: {self.reason}"
 
 
+@dataclass(slots=True)
+class Tally:
+    """What a run has come across so far, in this process and in those before it.
+
+    ``skipped``: how many entries were passed over, by why. ``first``: a few failures, as examples.
+    """
+
+    items: int = 0
+    rows: int = 0
+    failures: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    stages: set[Stage] = field(default_factory=set)
+    first: list[Failure] = field(default_factory=list)
+
+    def add(
+        self,
+        items: int,
+        rows: int,
+        skipped: Mapping[Any, int],
+        failures: Iterable[Failure],
+    ) -> None:
+        self.items += items
+        self.rows += rows
+        self.skipped.update(skipped)
+        for failure in failures:
+            self.failures += 1
+            self.stages.add(failure.stage)
+            if len(self.first) < EXAMPLES:
+                self.first.append(failure)
+
+    def reasons(self, most: int = 3) -> str:
+        """The first few failures, in words."""
+        return "; ".join(map(str, self.first[:most]))
+
+    def notes(self, *, pictures: bool) -> list[str]:
+        """What was passed over, in sentences; ``pictures``: they are what is embedded."""
+        sentences = {
+            "linked folder": "{} linked folders were not entered",
+            "no picture": "{} samples or rows of the input hold no picture",
+            "no caption": "{} pictures without a readable caption were left out, since texts are "
+            "embedded too"
+            if pictures
+            else "{} samples or rows of the input hold no caption",
+        }
+        found = [(text, self.skipped[why]) for why, text in sentences.items()]
+        return [text.format(count) for text, count in found if count]
+
+
 class Progress(Protocol):
     """Where a run reports to; called from the thread that called ``run``."""
 
     def note(self, sentence: str) -> None:
         """Something the user should know now rather than at the end."""
+        ...
+
+    def resumed(self, done: int) -> None:
+        """The run goes on with an earlier one, which has done so many items."""
         ...
 
     def update(self, *, done: int, total: int | None, failures: int) -> None:
@@ -42,6 +98,9 @@ class Silent:
     """A ``Progress`` that says nothing."""
 
     def note(self, sentence: str) -> None:
+        pass
+
+    def resumed(self, done: int) -> None:
         pass
 
     def update(self, *, done: int, total: int | None, failures: int) -> None:

@@ -13,6 +13,7 @@ from typing import Final, Literal
 from search_back.errors import ConfigError
 
 InputFormat = Literal["auto", "files", "webdataset"]
+Strategy = Literal["sequential"]
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
@@ -36,9 +37,14 @@ class InferenceSettings:
     ``enable_text``: None: where every picture has a readable caption; True: only the pictures
     that have one are kept; False: never. Captions reach the metadata in all three.
     ``write_batch_size``: rows a partition. ``subset_size``: only the first so many items.
-    ``max_failures``: the run stops, and leaves nothing, past so many failures; None: never.
+    ``output_partition_count``: how many partitions, whatever their rows; None: as many as
+    ``write_batch_size`` makes.
+    ``max_failures``: the run stops past so many failures; None: never.
     ``max_metadata_columns``: keys of JSON metadata after the first so many are left out.
     ``overwrite``: replace the result of an earlier run, once the new one is whole.
+    ``restart``: discard what an unfinished run for the same output has done.
+    ``checkpoint_seconds``: what is done in so many seconds is put on the disk for good, so that a
+    kill costs no more.
     """
 
     input_dataset: tuple[str, ...]
@@ -50,12 +56,16 @@ class InferenceSettings:
     enable_text: bool | None = None
     enable_metadata: bool = False
     write_batch_size: int = 10**6
+    output_partition_count: int | None = None
     subset_size: int | None = None
     wds_image_key: str = "jpg"
     wds_caption_key: str = "txt"
     max_failures: int | None = None
     max_metadata_columns: int = 1000
     overwrite: bool = False
+    restart: bool = False
+    checkpoint_seconds: float = 10.0
+    distribution_strategy: Strategy = "sequential"
 
     def __post_init__(self) -> None:
         if not self.input_dataset:
@@ -75,6 +85,7 @@ class InferenceSettings:
             ("batch_size", 1),
             ("num_prepro_workers", 1),
             ("write_batch_size", 1),
+            ("output_partition_count", 1),
             ("subset_size", 1),
             ("max_failures", 0),
             ("max_metadata_columns", 0),
@@ -83,6 +94,12 @@ class InferenceSettings:
             if value is not None and value < least:
                 flag = "--" + name.replace("_", "-")
                 raise ConfigError(f"{flag} is too small", value=value, remedy=f"at least {least}")
+
+    def rows_each(self, count: int) -> int:
+        """Rows a partition for so many in all."""
+        if self.output_partition_count is None:
+            return self.write_batch_size
+        return max(1, -(-count // self.output_partition_count))
 
 
 def expand_braces(pattern: str) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search_back.inference.items import IMAGE_EXTENSIONS, Item
+from search_back.inference.items import IMAGE_EXTENSIONS, Item, Skipped, entries_of
 from search_back.inference.readers.files import FilesReader
 from search_back.inference.report import Failure
 from tests.inference.conftest import write_files
@@ -19,7 +19,7 @@ from tests.inference.conftest import write_files
 def pairs(folder: Path, **options: bool) -> list[tuple[str, str | None]]:
     """Picture and what its caption file holds, relative to the folder, in the reader's order."""
     found = []
-    for item in FilesReader(folder, **options).items():
+    for item in entries_of(FilesReader(folder, **options)):
         assert isinstance(item, Item)
         name = Path(item.key).relative_to(folder.resolve()).as_posix()
         found.append((name, item.caption().decode() if item.caption else None))
@@ -60,7 +60,7 @@ def test_paths_are_absolute_and_the_root_is_recorded(
     write_files(tmp_path / "in", {"a.jpg": b"1", "a.json": "{}"})
     monkeypatch.chdir(tmp_path)
     reader = FilesReader(Path("in"), metadata=True)
-    (item,) = reader.items()
+    (item,) = entries_of(reader)
     assert isinstance(item, Item)
     assert item.image_path == str(tmp_path.resolve() / "in" / "a.jpg")
     assert reader.image_root == str(tmp_path.resolve() / "in")
@@ -70,13 +70,13 @@ def test_paths_are_absolute_and_the_root_is_recorded(
 
 def test_json_is_left_alone_unless_asked_for(tmp_path: Path) -> None:
     write_files(tmp_path, {"a.jpg": b"", "a.json": "{}"})
-    (item,) = FilesReader(tmp_path).items()
+    (item,) = entries_of(FilesReader(tmp_path))
     assert isinstance(item, Item) and item.metadata is None
 
 
 def test_captions_alone_name_the_first_picture_of_their_stem(tmp_path: Path) -> None:
     write_files(tmp_path, {"a.txt": "", "a.png": b"", "a.jpg": b"", "b.txt": "", "c.jpg": b""})
-    items = [i for i in FilesReader(tmp_path, pictures=False).items() if isinstance(i, Item)]
+    items = [i for i in entries_of(FilesReader(tmp_path, pictures=False)) if isinstance(i, Item)]
     assert [(Path(i.key).name, i.image_path and Path(i.image_path).name) for i in items] == [
         ("a.txt", "a.jpg"),
         ("b.txt", None),
@@ -90,15 +90,17 @@ def test_linked_folders_are_not_entered_but_counted(tmp_path: Path) -> None:
     (tmp_path / "in" / "link.jpg").symlink_to(tmp_path / "elsewhere" / "b.jpg")
     (tmp_path / "in" / "dangling.jpg").symlink_to(tmp_path / "nowhere")
     reader = FilesReader(tmp_path / "in")
-    assert [Path(i.key).name for i in reader.items()] == ["a.jpg", "dangling.jpg", "link.jpg"]
-    assert reader.notes == ["1 linked folders were not entered"]
+    skipped, *items = entries_of(reader)
+    assert skipped == Skipped("linked folder")
+    names = [Path(i.key).name for i in items if isinstance(i, Item)]
+    assert names == ["a.jpg", "dangling.jpg", "link.jpg"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
 def test_a_name_that_is_not_unicode_fails_alone(tmp_path: Path) -> None:
     write_files(tmp_path, {"a.jpg": b""})
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/b\xff.jpg")).write_bytes(b"")
-    good, bad = FilesReader(tmp_path).items()
+    good, bad = entries_of(FilesReader(tmp_path))
     assert isinstance(good, Item)
     assert isinstance(bad, Failure)
     assert bad.key.endswith("/b\\udcff.jpg") and "rename" in bad.reason

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,17 +11,18 @@ from search_back.inference.items import Item
 from search_back.inference.mapper import batches, bounded_map
 from search_back.inference.plan import Plan
 from search_back.inference.report import Failure
+from search_back.inference.source import Placed
 from search_back.types import FloatArray
 from tests.fakes import FakeEncoder, picture_bytes
 
 IMAGES = Plan(image=True, text=False, pairs_only=False)
 
 
-def items(count: int, read: list[int]) -> Iterator[Item | Failure]:
+def items(count: int, read: list[int]) -> Iterator[Placed]:
     data = picture_bytes("red")
     for i in range(count):
         read.append(i)
-        yield Item(key=str(i), image_path=str(i), image=lambda: data)
+        yield Placed(i // 10, Item(key=str(i), image_path=str(i), image=lambda: data))
 
 
 def test_a_map_keeps_the_order_and_reads_no_further_than_its_look_ahead() -> None:
@@ -52,10 +54,13 @@ def test_memory_is_bounded_by_the_batch_not_by_the_input(encoder: FakeEncoder) -
     # A batch and what the workers have in hand; or twice as many batches as workers.
     ahead = 8 * 2 * 2 if encoder.runtime.threads else 8 + 2 * 2
     done = 0
+    taken: Counter[int] = Counter()
     for batch in stream:
         done += len(batch.rows)
+        taken += batch.taken
         assert len(read) <= done + ahead
     assert done == 500
+    assert taken == dict.fromkeys(range(50), 10)
 
 
 def test_the_next_batch_is_decoded_while_the_encoder_works() -> None:
@@ -94,7 +99,7 @@ def test_a_vector_that_points_nowhere_costs_its_item_only() -> None:
 
 
 def test_failures_reach_the_caller_though_no_batch_fills(encoder: FakeEncoder) -> None:
-    failures = iter([Failure(str(i), "read", "bad") for i in range(100)])
+    failures = iter([Placed(0, Failure(str(i), "read", "bad")) for i in range(100)])
     found = list(batches(failures, encoder, IMAGES, batch_size=4, workers=1))
     assert len(found) > 1
     assert sum(len(batch.failures) for batch in found) == 100

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from search_back.inference.items import Item
+from search_back.inference.items import Item, Skipped, entries_of
 from search_back.inference.readers.webdataset import WebdatasetReader, split_member
 from search_back.inference.report import Failure
 from tests.inference.conftest import tar_bytes
@@ -25,9 +25,11 @@ def samples(count: int, size: int = 700) -> Members:
 
 def read(reader: WebdatasetReader) -> tuple[list[tuple[str, bytes, str | None]], list[Failure]]:
     found, failures = [], []
-    for item in reader.items():
+    for item in entries_of(reader):
         if isinstance(item, Failure):
             failures.append(item)
+            continue
+        if isinstance(item, Skipped):
             continue
         assert item.image is not None
         caption = item.caption().decode() if item.caption else None
@@ -81,7 +83,7 @@ def test_the_picture_falls_back_to_known_extensions(tmp_path: Path) -> None:
         ("2", b"jpeg", None),
         ("a", b"gif", "dotted"),
     ]
-    assert reader.notes == ["1 samples of the tars hold no picture"]
+    assert [e for e in entries_of(reader) if isinstance(e, Skipped)] == [Skipped("no picture")]
 
 
 def test_keys_of_the_members_can_be_chosen(tmp_path: Path) -> None:
@@ -132,8 +134,8 @@ def test_any_cut_is_noticed_and_costs_no_whole_sample(
         assert len(failures) == 1, f"cut at {cut_at}"
         assert len(found) == cut_at // length, f"cut at {cut_at}"
         assert all(caption for _, _, caption in found)
-        scan = [item.key for item in reader.items(scan=True)]
-        assert scan == [item.key for item in reader.items()]
+        scan = [item.key for item in entries_of(reader, scan=True) if isinstance(item, Item)]
+        assert scan == [i.key for i in entries_of(reader) if isinstance(i, Item)]
 
 
 def test_a_damaged_header_is_noticed(tmp_path: Path) -> None:
@@ -170,6 +172,6 @@ def test_a_link_is_a_failure(tmp_path: Path) -> None:
 
 def test_a_scan_reads_captions_but_no_pictures(tmp_path: Path) -> None:
     path = write(tmp_path / "x.tar", tar_bytes(samples(2)))
-    items = [i for i in WebdatasetReader([path]).items(scan=True) if isinstance(i, Item)]
+    items = [i for i in entries_of(WebdatasetReader([path]), scan=True) if isinstance(i, Item)]
     assert [item.image for item in items] == [None, None]
     assert [item.caption and item.caption() for item in items] == [b"caption 0", b"caption 1"]

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 from search_back.inference.items import (
     CAPTION_EXTENSION,
     IMAGE_EXTENSIONS,
     METADATA_EXTENSION,
+    NO_RECORDS,
+    Entry,
     Item,
+    Skipped,
+    Unit,
+    file_stamp,
     misnamed,
     storable,
 )
 from search_back.inference.report import Failure
 
 _PICTURES = frozenset(IMAGE_EXTENSIONS)
+_UNIT: Final = 1000
 
 
 class FilesReader:
@@ -29,10 +39,12 @@ class FilesReader:
     beside files (``._a.jpg``), are passed over; linked folders are not entered.
 
     ``pictures``: items are pictures; otherwise captions, each with the first picture of its name.
-    Only one folder's names are held at a time. For one thread.
+    A unit is at most 1,000 items of one folder. Only one folder's names are held at a time. For one
+    thread.
     """
 
-    scan_is_cheap = True
+    scan: Final = "cheap"
+    schema: Final = NO_RECORDS
 
     def __init__(self, folder: Path, *, pictures: bool = True, metadata: bool = False) -> None:
         self._root = folder.resolve()
@@ -40,18 +52,18 @@ class FilesReader:
         self._metadata = metadata
         self.image_root: str | None = str(self._root)
         self.inputs: tuple[str, ...] = (str(self._root),)
-        self.notes: list[str] = []
 
-    def items(self, *, scan: bool = False) -> Iterator[Item | Failure]:
-        linked = 0
+    def units(self) -> Iterator[Unit]:
         waiting = [str(self._root)]
         while waiting:
             folder = waiting.pop()
+            found: list[_Found] = []
             try:
                 with os.scandir(folder) as entries:
                     shown = [entry for entry in entries if not entry.name.startswith(".")]
             except OSError as error:
-                yield Failure(folder, "read", f"the folder cannot be read: {error.strerror}")
+                reason = f"the folder cannot be read: {error.strerror}"
+                yield _unit(folder, 0, [(Failure(folder, "read", reason), ())])
                 continue
             files: list[str] = []
             folders: list[str] = []
@@ -61,12 +73,16 @@ class FilesReader:
                     if entry.is_file() or entry.is_symlink():
                         files.append(entry.name)
                 elif entry.is_symlink():
-                    linked += 1
+                    found.append((Skipped("linked folder"), ()))
                 else:
                     folders.append(entry.path)
             waiting += sorted(folders, reverse=True)
-            yield from self._pair(folder, sorted(files))
-        self.notes = [f"{linked} linked folders were not entered"] if linked else []
+            several = itertools.chain(found, self._pair(folder, sorted(files)))
+            for number in itertools.count():
+                part = list(itertools.islice(several, _UNIT))
+                if not part:
+                    break
+                yield _unit(folder, number, part)
 
     def nothing_found(self) -> tuple[str, str]:
         extensions = " ".join(IMAGE_EXTENSIONS) if self._pictures else CAPTION_EXTENSION
@@ -76,7 +92,7 @@ class FilesReader:
         thing = "picture" if self._pictures else "caption"
         return f"no {thing} in {self._root}", remedy
 
-    def _pair(self, folder: str, names: list[str]) -> Iterator[Item | Failure]:
+    def _pair(self, folder: str, names: list[str]) -> Iterator[_Found]:
         pictures: dict[str, str] = {}
         captions: dict[str, str] = {}
         objects: dict[str, str] = {}
@@ -95,7 +111,7 @@ class FilesReader:
         for name, stem in keys:
             path = Path(folder, name)
             if not storable(str(path)):
-                yield misnamed(str(path))
+                yield misnamed(str(path)), ()
                 continue
             if not self._pictures:
                 pictured = pictures.get(stem)
@@ -105,13 +121,38 @@ class FilesReader:
                 image_path = str(path)
                 caption = captions.get(stem)
             extra = objects.get(stem)
-            yield Item(
+            several = [name, caption, extra] if self._pictures else [name, extra]
+            item = Item(
                 key=str(path),
                 image_path=image_path,
                 image=path.read_bytes if self._pictures else None,
                 caption=Path(folder, caption).read_bytes if caption else None,
                 metadata=Path(folder, extra).read_bytes if extra else None,
             )
+            yield item, tuple(one for one in several if one)
+
+
+_Found = tuple[Entry, tuple[str, ...]]
+"""An entry and the names of the files that it is made of."""
+
+
+def _unit(folder: str, number: int, found: Sequence[_Found]) -> Unit:
+    return Unit(
+        name=f"{folder} {number}",
+        stamp=partial(_stamp, folder, found),
+        entries=lambda scan: (entry for entry, _ in found),
+    )
+
+
+def _stamp(folder: str, found: Sequence[_Found]) -> str:
+    """Of names, sizes and times of change."""
+    digest = hashlib.sha256()
+    for entry, names in found:
+        digest.update(type(entry).__name__.encode())
+        for name in names:
+            line = f"\n{name}\0{file_stamp(Path(folder, name))}"
+            digest.update(line.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 def split_name(name: str) -> tuple[str, str]:

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Final, Literal
 
 from search_back.inference.items import (
     IMAGE_EXTENSIONS,
     METADATA_EXTENSION,
+    NO_RECORDS,
     Blob,
+    Entry,
     Item,
+    Skipped,
+    Unit,
+    file_stamp,
     misnamed,
     printable,
     storable,
@@ -36,8 +43,11 @@ class WebdatasetReader:
     its last part. The picture is the member ``image_key`` (several: ``jpg;png``), else the first
     with a known extension. A tar that ends early or is damaged loses what follows the damage,
     with the sample it falls in, and is listed as a failure. A ``Pipe`` stands for the tar that a
-    command writes: every pass runs it anew, and it ends with the pass. For one thread.
+    command writes: every pass runs it anew, and it ends with the pass. A unit is a tar. For one
+    thread.
     """
+
+    schema: Final = NO_RECORDS
 
     def __init__(
         self,
@@ -55,27 +65,29 @@ class WebdatasetReader:
         self._caption_key = caption_key.lower()
         self.inputs: tuple[str, ...] = tuple(map(str, self._tars))
         self.image_root: str | None = None
-        # Headers of 10,000 members take a moment, and a compressed tar has to be unpacked.
-        self.scan_is_cheap = False
-        self.notes: list[str] = []
+        # Commands run once, so nobody knows beforehand what they write. Headers of 10,000 members
+        # take a moment, and a compressed tar has to be unpacked.
+        commands = any(isinstance(tar, Pipe) for tar in self._tars)
+        self.scan: Literal["costly", "never"] = "never" if commands else "costly"
 
-    def items(self, *, scan: bool = False) -> Iterator[Item | Failure]:
-        without = 0
+    def units(self) -> Iterator[Unit]:
         for tar in self._tars:
-            with closing(self._samples(tar, scan=scan)) as samples:
-                for sample in samples:
-                    if isinstance(sample, Failure):
-                        yield sample
-                        continue
-                    item = self._item(sample)
-                    if item is None:
-                        without += 1
-                    elif storable(item.key):
-                        yield item
-                    else:
-                        yield misnamed(item.key)
-        thing = "picture" if self._pictures else "caption"
-        self.notes = [f"{without} samples of the tars hold no {thing}"] if without else []
+            stamp = partial(file_stamp, tar) if isinstance(tar, Path) else str
+            yield Unit(str(tar), stamp, partial(self._entries, tar))
+
+    def _entries(self, tar: Path | Pipe, scan: bool) -> Iterator[Entry]:
+        with closing(self._samples(tar, scan=scan)) as samples:
+            for sample in samples:
+                if isinstance(sample, Failure):
+                    yield sample
+                    continue
+                item = self._item(sample)
+                if item is None:
+                    yield Skipped("no picture" if self._pictures else "no caption")
+                elif storable(item.key):
+                    yield item
+                else:
+                    yield misnamed(item.key)
 
     def nothing_found(self) -> tuple[str, str]:
         where = self.inputs[0] + (f" and {len(self.inputs) - 1} more" if self.inputs[1:] else "")
