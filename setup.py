@@ -57,8 +57,11 @@ setup(
         "hf": ["protobuf>=5.0", "sentencepiece>=0.2", "transformers>=5.0"],
         "openvino": ["openvino>=2025.0"],
         "recipe": ["onnx>=1.17", "onnxscript>=0.5", "resvg-py>=0.2"],
+        "remote": ["aiohttp>=3.9", "fsspec>=2024.6"],
         "test": [
+            "aiohttp>=3.9",
             "axe-playwright-python>=0.1.7",
+            "fsspec>=2024.6",
             "hypothesis>=6.100",
             "onnx>=1.17",
             "onnxscript>=0.5",

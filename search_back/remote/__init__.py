@@ -1,0 +1,10 @@
+"""Files elsewhere, read and written through fsspec: s3, gs, hdfs, sftp, http, memory and others.
+
+fsspec and what it needs for a scheme are imported when an address of that scheme is first used.
+"""
+
+from search_back.remote.addresses import is_remote, local_path
+from search_back.remote.look import RemoteFile, RemoteFolder, look
+from search_back.remote.retries import Retries
+
+__all__ = ["RemoteFile", "RemoteFolder", "Retries", "is_remote", "local_path", "look"]
