@@ -4,7 +4,17 @@ fsspec and what it needs for a scheme are imported when an address of that schem
 """
 
 from search_back.remote.addresses import is_remote, local_path
+from search_back.remote.copies import LocalCopies, LocalCopy
 from search_back.remote.look import RemoteFile, RemoteFolder, look
 from search_back.remote.retries import Retries
 
-__all__ = ["RemoteFile", "RemoteFolder", "Retries", "is_remote", "local_path", "look"]
+__all__ = [
+    "LocalCopies",
+    "LocalCopy",
+    "RemoteFile",
+    "RemoteFolder",
+    "Retries",
+    "is_remote",
+    "local_path",
+    "look",
+]
