@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _NO_EFFECT = (
     "use_jit",
-    "cache_path",
     "wds_number_file_per_input_file",
 )
 
@@ -34,7 +33,11 @@ _NO_EFFECT = (
     help="A folder of pictures, or tars: part-{00..09}.tar, or commands that write tars: "
     "'pipe:curl -s https://…/{00..09}.tar'. May be given again.",
 )
-@option("output-folder", required=True, type=click.Path(path_type=Path), help="Where to write.")
+@option(
+    "output-folder",
+    required=True,
+    help="Where to write: a folder, or an address such as s3://bucket/folder.",
+)
 @option(
     "input-format",
     type=click.Choice(["auto", "files", "webdataset"]),
@@ -96,7 +99,12 @@ _NO_EFFECT = (
     help="Work that a kill may cost at most.",
 )
 @flag("use-jit", default=False, help="Accepted for old scripts; has no effect.")
-@option("cache-path", help="Accepted for old scripts; has no effect.")
+@option(
+    "cache-path",
+    type=click.Path(path_type=Path),
+    help="Keep copies of remote inputs here, and make here what is bound for a remote output. "
+    "[default: copies are removed after use]",
+)
 @flag("use-mclip", default=False, help="Embed the captions with --mclip-model.")
 @option(
     "mclip-model",

@@ -8,7 +8,7 @@ from typing import Final
 
 from search_back.encoders.foresee import Foreseen
 from search_back.errors import EncoderMismatch, NothingToDo
-from search_back.inference.output import usable_output
+from search_back.inference.destination import destination
 from search_back.inference.plan import decide, take_survey
 from search_back.inference.readers import open_reader
 from search_back.inference.settings import InferenceSettings
@@ -36,7 +36,7 @@ class Outlook:
     text: bool
     encoder: Foreseen
     text_encoder: Foreseen | None
-    output_folder: Path
+    output_folder: Path | str
     exists: bool
     replaces: bool
     disk_bytes: int | None
@@ -52,7 +52,8 @@ def look_ahead(
     """
     if text_encoder is not None:
         _check_fit(encoder, text_encoder)
-    target = usable_output(settings.output_folder, overwrite=settings.overwrite)
+    goal = destination(settings)
+    goal.check(overwrite=settings.overwrite)
     reader = open_reader(settings)
     survey = None if reader.scan == "never" else take_survey(settings, reader)
     plan = decide(settings, survey)
@@ -73,9 +74,9 @@ def look_ahead(
         text=plan.text,
         encoder=encoder,
         text_encoder=text_encoder,
-        output_folder=target,
-        exists=target.exists(),
-        replaces=target.is_dir() and any(target.iterdir()),
+        output_folder=settings.output,
+        exists=goal.exists(),
+        replaces=goal.is_filled(),
         disk_bytes=_disk_bytes(plan.total, encoder.dimension, plan.image + plan.text),
         notes=plan.notes,
     )

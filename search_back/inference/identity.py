@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any, Final
@@ -18,6 +18,7 @@ _NO_MATTER: Final = frozenset(
     (
         *("input_dataset", "output_folder", "num_prepro_workers", "write_batch_size"),
         *("output_partition_count", "max_failures", "overwrite", "restart", "checkpoint_seconds"),
+        "cache_path",
         "distribution_strategy",
     )
 )
@@ -74,8 +75,14 @@ def input_digest(stamps: Iterable[tuple[str, str]]) -> str:
     return f"{count} {digest.hexdigest()}"
 
 
-def is_unchanged(reader: Reader, digest: str, *, subset: bool) -> bool:
-    """Whether the input is that of ``digest``; of a subset, its first units."""
+def is_unchanged(reader: Reader, asked: Run, made: Mapping[str, Any], *, subset: bool) -> bool:
+    """Whether a manifest is that of this very run, of this very input.
+
+    ``subset``: the run reads the first units only.
+    """
+    digest = str(made.get("input_sha256", ""))
+    if made.get("run") != asked.key or not digest:
+        return False
     count = int(digest.split(maxsplit=1)[0])
     units = islice(reader.units(), count if subset else None)
     return input_digest((unit.name, unit.stamp()) for unit in units) == digest

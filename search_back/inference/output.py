@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from itertools import islice
 from pathlib import Path
@@ -27,16 +27,15 @@ _OURS = re.compile(
 )
 
 
-def usable_output(folder: Path, *, overwrite: bool) -> Path:
-    """The real path of a folder that a result may be put at; raises ``ConfigError``.
+def check_output(target: Path, *, overwrite: bool) -> None:
+    """Whether a result may be put at a path; raises ``ConfigError``.
 
     A result replaces the whole folder, so one that holds anything but an earlier result is
     refused even with ``overwrite``: it may be the pictures themselves. Without it, so is an earlier
     result that does not say what made it.
     """
-    target = folder.expanduser().resolve()
     if not target.exists():
-        return target
+        return
     if not target.is_dir():
         raise ConfigError("the output folder is a file", value=str(target), remedy="give another")
     if os.path.ismount(target):
@@ -55,19 +54,23 @@ def usable_output(folder: Path, *, overwrite: bool) -> Path:
         )
     if inside and not overwrite and made_by(target) is None:
         raise earlier_result(target)
-    return target
 
 
 def made_by(folder: Path) -> str | None:
     """What the run whose result a folder holds was asked to do: ``run`` of its manifest."""
-    try:
-        found = read_json(folder / EMBEDDINGS_MANIFEST).get("run")
-    except (OSError, CorruptFile):
-        return None
+    found = read_manifest(folder).get("run")
     return found if isinstance(found, str) else None
 
 
-def earlier_result(target: Path) -> ConfigError:
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """``embeddings.json`` of a folder; empty where there is none that can be read."""
+    try:
+        return read_json(folder / EMBEDDINGS_MANIFEST)
+    except (OSError, CorruptFile):
+        return {}
+
+
+def earlier_result(target: Path | str) -> ConfigError:
     """The error of an output that another run has filled."""
     return ConfigError(
         "the output folder holds the result of an earlier run",
@@ -133,11 +136,17 @@ def _encoders(run: Run, report: InferenceReport) -> dict[str, Any]:
 
 def read_report(folder: Path) -> InferenceReport:
     """The report of the run whose result a folder holds."""
-    manifest = read_json(folder / EMBEDDINGS_MANIFEST)
     failures = pq.ParquetFile(folder / FAILURES).iter_batches(EXAMPLES)
     first = [Failure(**row) for batch in islice(failures, 1) for row in batch.to_pylist()]
+    return report_of(folder, read_json(folder / EMBEDDINGS_MANIFEST), first)
+
+
+def report_of(
+    output: Path | str, manifest: Mapping[str, Any], first: Sequence[Failure] = ()
+) -> InferenceReport:
+    """The report of the run that has written a manifest."""
     return InferenceReport(
-        output_folder=folder,
+        output_folder=output,
         count=manifest["count"],
         dimension=manifest["dimension"],
         partitions=manifest["partitions"],

@@ -116,7 +116,7 @@ class InferenceReport:
     people; ``first_failures``: a few of the failures, as examples.
     """
 
-    output_folder: Path
+    output_folder: Path | str
     count: int
     dimension: int
     partitions: int

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from search_back.errors import EncoderMismatch, NothingToDo
-from search_back.files import EMBEDDINGS_MANIFEST, read_json
-from search_back.inference.identity import Run, describe, is_unchanged
-from search_back.inference.items import Reader
+from search_back.inference.destination import Elsewhere, destination
+from search_back.inference.identity import describe, is_unchanged
 from search_back.inference.job import Job
-from search_back.inference.output import earlier_result, made_by, read_report, usable_output
+from search_back.inference.output import earlier_result, read_manifest, read_report, report_of
 from search_back.inference.readers import open_reader
 from search_back.inference.report import InferenceReport, Progress, Silent
 from search_back.inference.settings import InferenceSettings
@@ -30,45 +29,58 @@ def run(
     length raises ``EncoderMismatch``.
 
     The folder appears when the run is done, complete with ``embeddings.json``; until then an older
-    result stays as it was. A run that was stopped, however that was, goes on where it was when it
-    is called again with the same settings, and ends in the same bytes; one that is done already
-    does nothing. Raises ``BadFolder`` (no such input), ``ConfigError`` (an output that may not be
-    replaced, or that another run is writing or has begun with other settings), ``NothingToDo``
-    (not one usable item) and ``TooManyFailures``. The encoder stays open.
+    result stays as it was. (At a remote address the manifest comes last, and an older one goes
+    first.) A run that was stopped, however that was, goes on where it was when it is called again
+    with the same settings, and ends in the same bytes; one that is done already does nothing.
+
+    Raises ``BadFolder`` (no such input), ``ConfigError`` (an output that may not be replaced, or
+    that another run is writing or has begun with other settings), ``NothingToDo`` (not one usable
+    item) and ``TooManyFailures``. The encoder stays open.
     """
     if text_encoder is not None:
         _check_fit(encoder, text_encoder)
-    target = usable_output(settings.output_folder, overwrite=settings.overwrite)
+    progress = progress or Silent()
+    goal = destination(settings)
+    goal.check(overwrite=settings.overwrite)
     reader = open_reader(settings)
     asked = describe(settings, reader, encoder, text_encoder)
-    with exclusively(target):
-        if _is_done(target, settings, reader, asked):
-            discard_work(target)
-            return read_report(target)
-        if not settings.overwrite and (target / EMBEDDINGS_MANIFEST).exists():
-            raise earlier_result(target)
-        job = Job(settings, encoder, text_encoder, reader, asked, progress or Silent())
-        try:
-            report = job.run(target, work_folder(target))
-        except NothingToDo:
-            discard_work(target)
-            raise
-        discard_work(target)
-        return report
+    subset = settings.subset_size is not None
+    job = Job(settings, encoder, text_encoder, reader, asked, progress)
+    with exclusively(goal.folder):
+        if isinstance(goal, Elsewhere) and not settings.overwrite and (there := goal.manifest()):
+            if not is_unchanged(reader, asked, there, subset=subset):
+                raise earlier_result(goal.url)
+            goal.tidy()
+            return report_of(goal.url, there)
+        here = read_manifest(goal.folder)
+        if is_unchanged(reader, asked, here, subset=subset) and _may_keep(settings, goal.folder):
+            discard_work(goal.folder)
+            report = read_report(goal.folder)
+        elif here and not (settings.overwrite or isinstance(goal, Elsewhere)):
+            raise earlier_result(goal.folder)
+        else:
+            report = _made(job, goal.folder)
+        return goal.finish(report, progress)
 
 
-def _is_done(target: Path, settings: InferenceSettings, reader: Reader, asked: Run) -> bool:
-    """Whether the output holds what this run would make.
+def _may_keep(settings: InferenceSettings, folder: Path) -> bool:
+    """Whether what lies there, made by this very run, need not be made again.
 
-    Also where a kill came between the last rename and the end of the process, in a run that
-    replaces an older result: there is no work left to do but the work's removal.
+    To replace it is done where the run that did was killed on its way out.
     """
-    if made_by(target) != asked.key:
-        return False
-    if settings.overwrite and not is_published(target):
-        return False
-    digest = str(read_json(target / EMBEDDINGS_MANIFEST).get("input_sha256", "0"))
-    return is_unchanged(reader, digest, subset=settings.subset_size is not None)
+    if isinstance(settings.output, str):
+        return not settings.restart
+    return not settings.overwrite or is_published(folder)
+
+
+def _made(job: Job, folder: Path) -> InferenceReport:
+    try:
+        report = job.run(folder, work_folder(folder))
+    except NothingToDo:
+        discard_work(folder)
+        raise
+    discard_work(folder)
+    return report
 
 
 def _check_fit(encoder: Encoder, text_encoder: Encoder) -> None:

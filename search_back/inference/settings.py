@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from search_back.errors import ConfigError
+from search_back.remote import local_path
 
 InputFormat = Literal["auto", "files", "webdataset"]
 Strategy = Literal["sequential"]
@@ -37,6 +38,9 @@ class InferenceSettings:
     ``enable_text``: None: where every picture has a readable caption; True: only the pictures
     that have one are kept; False: never. Captions reach the metadata in all three.
     ``write_batch_size``: rows a partition. ``subset_size``: only the first so many items.
+    ``output_folder``: a path, or an address such as ``s3://bucket/folder``. ``cache_path``: where
+    copies of remote files stay for later runs, and what is bound for a remote output is made; None:
+    copies are removed after use.
     ``output_partition_count``: how many partitions, whatever their rows; None: as many as
     ``write_batch_size`` makes.
     ``max_failures``: the run stops past so many failures; None: never.
@@ -48,7 +52,7 @@ class InferenceSettings:
     """
 
     input_dataset: tuple[str, ...]
-    output_folder: Path
+    output_folder: Path | str
     input_format: InputFormat = "auto"
     batch_size: int = 256
     num_prepro_workers: int = field(default_factory=usable_cores)
@@ -58,6 +62,7 @@ class InferenceSettings:
     write_batch_size: int = 10**6
     output_partition_count: int | None = None
     subset_size: int | None = None
+    cache_path: Path | None = None
     wds_image_key: str = "jpg"
     wds_caption_key: str = "txt"
     max_failures: int | None = None
@@ -94,6 +99,13 @@ class InferenceSettings:
             if value is not None and value < least:
                 flag = "--" + name.replace("_", "-")
                 raise ConfigError(f"{flag} is too small", value=value, remedy=f"at least {least}")
+
+    @property
+    def output(self) -> Path | str:
+        """The real path of the output, or its address where it is remote."""
+        name = str(self.output_folder)
+        path = local_path(name)
+        return name.rstrip("/") if path is None else path.expanduser().resolve()
 
     def rows_each(self, count: int) -> int:
         """Rows a partition for so many in all."""
