@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from search_back.errors import ConfigError
 from search_back.remote import local_path
 
-InputFormat = Literal["auto", "files", "webdataset"]
+InputFormat = Literal["auto", "files", "webdataset", "table"]
 Strategy = Literal["sequential"]
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
@@ -33,10 +33,12 @@ def usable_cores() -> int:
 class InferenceSettings:
     """One run of inference. Raises ``ConfigError`` for values that cannot work.
 
-    ``input_dataset``: one folder of pictures, or tars, where a brace pattern stands for many;
-    ``pipe:`` and a command stand for the tar that it writes.
+    ``input_dataset``: one folder of pictures, or tars, or tables, where a brace pattern stands for
+    many; ``pipe:`` and a command stand for the tar that it writes.
     ``enable_text``: None: where every picture has a readable caption; True: only the pictures
     that have one are kept; False: never. Captions reach the metadata in all three.
+    ``enable_metadata``: None: for tables and for what img2dataset wrote. ``image_column``,
+    ``caption_column``: of tables; None: the ones whose names and types say it.
     ``write_batch_size``: rows a partition. ``subset_size``: only the first so many items.
     ``output_folder``: a path, or an address such as ``s3://bucket/folder``. ``cache_path``: where
     copies of remote files stay for later runs, and what is bound for a remote output is made; None:
@@ -58,13 +60,15 @@ class InferenceSettings:
     num_prepro_workers: int = field(default_factory=usable_cores)
     enable_image: bool = True
     enable_text: bool | None = None
-    enable_metadata: bool = False
+    enable_metadata: bool | None = None
     write_batch_size: int = 10**6
     output_partition_count: int | None = None
     subset_size: int | None = None
     cache_path: Path | None = None
     wds_image_key: str = "jpg"
     wds_caption_key: str = "txt"
+    image_column: str | None = None
+    caption_column: str | None = None
     max_failures: int | None = None
     max_metadata_columns: int = 1000
     overwrite: bool = False
@@ -75,11 +79,11 @@ class InferenceSettings:
     def __post_init__(self) -> None:
         if not self.input_dataset:
             raise ConfigError("no input was given", remedy="give --input-dataset a folder or tars")
-        if self.input_format not in ("auto", "files", "webdataset"):
+        if self.input_format not in get_args(InputFormat):
             raise ConfigError(
                 "unknown --input-format",
                 value=self.input_format,
-                remedy="one of auto, files, webdataset",
+                remedy=f"one of {', '.join(get_args(InputFormat))}",
             )
         if not self.enable_image and self.enable_text is False:
             raise ConfigError(
