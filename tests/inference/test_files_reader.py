@@ -92,7 +92,7 @@ def test_linked_folders_are_not_entered_but_counted(tmp_path: Path) -> None:
     reader = FilesReader(tmp_path / "in")
     skipped, *items = entries_of(reader)
     assert skipped == Skipped("linked folder")
-    names = [Path(i.key).name for i in items if isinstance(i, Item)]
+    names = [Path(item.key).name for item in items if isinstance(item, Item)]
     assert names == ["a.jpg", "dangling.jpg", "link.jpg"]
 
 

@@ -83,7 +83,8 @@ def test_the_picture_falls_back_to_known_extensions(tmp_path: Path) -> None:
         ("2", b"jpeg", None),
         ("a", b"gif", "dotted"),
     ]
-    assert [e for e in entries_of(reader) if isinstance(e, Skipped)] == [Skipped("no picture")]
+    skipped = [entry for entry in entries_of(reader) if isinstance(entry, Skipped)]
+    assert skipped == [Skipped("no picture")]
 
 
 def test_keys_of_the_members_can_be_chosen(tmp_path: Path) -> None:
@@ -134,8 +135,8 @@ def test_any_cut_is_noticed_and_costs_no_whole_sample(
         assert len(failures) == 1, f"cut at {cut_at}"
         assert len(found) == cut_at // length, f"cut at {cut_at}"
         assert all(caption for _, _, caption in found)
-        scan = [item.key for item in entries_of(reader, scan=True) if isinstance(item, Item)]
-        assert scan == [i.key for i in entries_of(reader) if isinstance(i, Item)]
+        scan = [e.key for e in entries_of(reader, scan=True) if not isinstance(e, Skipped)]
+        assert scan == [e.key for e in entries_of(reader) if not isinstance(e, Skipped)]
 
 
 def test_a_damaged_header_is_noticed(tmp_path: Path) -> None:

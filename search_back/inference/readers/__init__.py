@@ -7,20 +7,22 @@ from pathlib import Path
 
 from search_back.errors import BadFolder, ConfigError
 from search_back.inference.items import Reader
+from search_back.inference.readers.detect import form_of, from_img2dataset, tables_in, tars_in
 from search_back.inference.readers.files import FilesReader
 from search_back.inference.readers.pipes import Pipe, parse_pipe
-from search_back.inference.readers.tar import is_tar
+from search_back.inference.readers.table_cells import Fetch
+from search_back.inference.readers.tables import TableReader
 from search_back.inference.readers.webdataset import WebdatasetReader
 from search_back.inference.settings import PIPE, InferenceSettings, expand_braces
 
-__all__ = ["FilesReader", "WebdatasetReader", "open_reader"]
+__all__ = ["Fetch", "FilesReader", "TableReader", "WebdatasetReader", "open_reader"]
 
 
-def open_reader(settings: InferenceSettings) -> Reader:
-    """The reader of ``settings.input_dataset``.
+def open_reader(settings: InferenceSettings, *, fetch: Fetch | None = None) -> Reader:
+    """The reader of ``settings.input_dataset``; ``fetch`` gets the pictures that tables link to.
 
-    Raises ``BadFolder`` where an input does not exist, ``ConfigError`` where the inputs do not
-    fit the format.
+    Left open, metadata is read from tables and from what img2dataset wrote. Raises ``BadFolder``
+    where an input does not exist, ``ConfigError`` where the inputs do not fit the format.
     """
     names = [name for pattern in settings.input_dataset for name in expand_braces(pattern)]
     if any(name.startswith(PIPE) for name in names):
@@ -29,7 +31,9 @@ def open_reader(settings: InferenceSettings) -> Reader:
     _check_exist(paths)
     form = settings.input_format
     if form == "auto":
-        form = "webdataset" if all(is_tar(p) and p.is_file() for p in paths) else "files"
+        form = form_of(paths, pictures=settings.enable_image)
+    if form == "table":
+        return _tables(paths, settings, fetch)
     return _tars(paths, settings) if form == "webdataset" else _folder(paths, settings)
 
 
@@ -62,9 +66,12 @@ def _folder(paths: list[Path], settings: InferenceSettings) -> Reader:
         raise ConfigError(
             "pictures are read from one folder",
             value=", ".join(map(str, paths)),
-            remedy="give one folder, or only names that end in .tar, .tar.gz or .tgz",
+            remedy="give one folder, or only names that end in .tar, .tar.gz or .tgz, "
+            "or only names of tables, such as .parquet or .csv",
         )
-    return FilesReader(paths[0], pictures=settings.enable_image, metadata=settings.enable_metadata)
+    return FilesReader(
+        paths[0], pictures=settings.enable_image, metadata=_has_metadata(paths, settings)
+    )
 
 
 def _tars(sources: Sequence[Path | Pipe], settings: InferenceSettings) -> Reader:
@@ -73,7 +80,7 @@ def _tars(sources: Sequence[Path | Pipe], settings: InferenceSettings) -> Reader
         if isinstance(path, Pipe) or not path.is_dir():
             tars.append(path)
             continue
-        inside = sorted(p for p in path.iterdir() if is_tar(p) and not p.name.startswith("."))
+        inside = tars_in(path)
         if not inside:
             raise BadFolder(
                 "no tar in the folder",
@@ -84,7 +91,25 @@ def _tars(sources: Sequence[Path | Pipe], settings: InferenceSettings) -> Reader
     return WebdatasetReader(
         tars,
         pictures=settings.enable_image,
-        metadata=settings.enable_metadata,
+        metadata=_has_metadata(sources, settings),
         image_key=settings.wds_image_key,
         caption_key=settings.wds_caption_key,
     )
+
+
+def _tables(paths: list[Path], settings: InferenceSettings, fetch: Fetch | None) -> Reader:
+    tables = [table for path in paths for table in (tables_in(path) if path.is_dir() else [path])]
+    return TableReader(
+        tables,
+        image_column=settings.image_column,
+        caption_column=settings.caption_column,
+        pictures=settings.enable_image,
+        metadata=settings.enable_metadata is not False,
+        fetch=fetch,
+    )
+
+
+def _has_metadata(sources: Sequence[Path | Pipe], settings: InferenceSettings) -> bool:
+    if settings.enable_metadata is not None:
+        return settings.enable_metadata
+    return any(isinstance(source, Path) and from_img2dataset(source) for source in sources)

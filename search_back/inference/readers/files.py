@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from search_back.inference.items import (
     CAPTION_EXTENSION,
@@ -43,8 +43,8 @@ class FilesReader:
     thread.
     """
 
-    scan: Final = "cheap"
-    schema: Final = NO_RECORDS
+    scan: Literal["cheap", "costly", "never"] = "cheap"
+    schema = NO_RECORDS
 
     def __init__(self, folder: Path, *, pictures: bool = True, metadata: bool = False) -> None:
         self._root = folder.resolve()

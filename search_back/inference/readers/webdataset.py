@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from search_back.inference.items import (
     IMAGE_EXTENSIONS,
@@ -47,7 +47,7 @@ class WebdatasetReader:
     thread.
     """
 
-    schema: Final = NO_RECORDS
+    schema = NO_RECORDS
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class WebdatasetReader:
         # Commands run once, so nobody knows beforehand what they write. Headers of 10,000 members
         # take a moment, and a compressed tar has to be unpacked.
         commands = any(isinstance(tar, Pipe) for tar in self._tars)
-        self.scan: Literal["costly", "never"] = "never" if commands else "costly"
+        self.scan: Literal["cheap", "costly", "never"] = "never" if commands else "costly"
 
     def units(self) -> Iterator[Unit]:
         for tar in self._tars:
