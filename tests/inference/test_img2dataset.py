@@ -153,6 +153,7 @@ PARQUET = "x.parquet"
         (["data/x.parquet", "README.md", "_tmp/y.feather"], TableReader),
         (["below/a.tar"], FilesReader),
         (["_tmp/y.feather"], FilesReader),
+        (["below.tar/notes.md"], FilesReader),
         ([], FilesReader),
     ],
 )

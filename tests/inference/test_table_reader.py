@@ -309,6 +309,16 @@ def test_columns_that_do_not_unify_are_named(
     assert len(read(TableReader(paths, metadata=False))) == 2
 
 
+def test_a_number_that_the_common_type_cannot_hold_is_a_failure(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    for path, values in zip(paths, ([2**53, 2**60 + 1], [0.5]), strict=True):
+        pq.write_table(pa.table({"image": [b"i"] * len(values), "n": values}), path)
+    failure, good = read(TableReader(paths))
+    assert isinstance(failure, Failure) and failure.key == str(paths[0].resolve())
+    assert "rows 0 to 1 do not fit the other tables: " in failure.reason
+    assert good == ("b.parquet#0", None, b"i", None, {"n": 0.5})
+
+
 def test_columns_that_cannot_be_carried_are_named(tmp_path: Path) -> None:
     image = pa.array([b"i"])
     path = tmp_path / "x.arrow"

@@ -86,7 +86,9 @@ def _form_of(path: Path, *, pictures: bool) -> Form:
 
 
 def _shown(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file())
+    # Not iterdir, which raises where a folder cannot be read: its reader tells that.
+    _, _, names = next(os.walk(folder), ("", [], []))
+    return (folder / name for name in names if not name.startswith("."))
 
 
 def _files_below(folder: Path, *, hidden: str = "._") -> Iterator[Path]:

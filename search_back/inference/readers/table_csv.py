@@ -39,6 +39,9 @@ _EXACT_DIGITS: Final = 15
 class CsvTable:
     """A CSV file, or one separated by tabs, whose first line names its columns.
 
+    Cells may be quoted, in both. A row that is not well quoted, or has too few or too many cells,
+    is a failure with its line.
+
     A column is of whole numbers, numbers or truth values where every cell is plainly written as
     one; ``007``, or more digits than a number can hold, make it a text, and so does a date. The
     columns ``texts`` (in small letters) are texts whatever they hold. An empty cell is null. A
@@ -51,7 +54,7 @@ class CsvTable:
 
     def __init__(self, path: Path, *, texts: Container[str] = ()) -> None:
         self.path = path
-        self._delimiter = "," if "csv" in path.name.lower().split(".") else "\t"
+        self._delimiter = "," if path.name.lower().endswith((".csv", ".csv.gz")) else "\t"
         self._names: list[str] = []
         kinds: list[_CellKind] = []
         try:

@@ -22,7 +22,7 @@ from search_back.inference.readers.table_files import (
     ArrowTable,
     ParquetTable,
     TableFile,
-    lost_rows,
+    reason_of,
 )
 from search_back.inference.readers.table_json import JsonTable
 from search_back.inference.readers.table_schema import carried_schema, unify
@@ -117,7 +117,9 @@ class TableReader:
                 try:
                     entries = self._maker.entries(table.path, rows, scan=scan)
                 except DAMAGE as error:
-                    yield lost_rows(table.path, rows.first, rows.first + len(rows.batch), error)
+                    last = rows.first + len(rows.batch) - 1
+                    reason = f"rows {rows.first} to {last} do not fit the other tables"
+                    yield Failure(str(table.path), "read", f"{reason}: {reason_of(error)}")
                 else:
                     yield from entries
 
