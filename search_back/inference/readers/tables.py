@@ -89,7 +89,7 @@ class TableReader:
     def units(self) -> Iterator[Unit]:
         for table, path in zip(self._tables, self.inputs, strict=True):
             if isinstance(table, Failure):
-                yield Unit(path, partial(file_stamp, path), partial(_only, table))
+                yield Unit(path, partial(file_stamp, Path(path)), partial(_only, table))
                 continue
             for part in range(table.parts):
                 yield Unit(
@@ -196,7 +196,7 @@ def _common_folder(paths: Sequence[Path]) -> str | None:
 
 
 def _stamp(path: str, part: int) -> str:
-    return f"{file_stamp(path)} {part}"
+    return f"{file_stamp(Path(path))} {part}"
 
 
 def _only(failure: Failure, _: bool) -> Iterator[Entry]:
