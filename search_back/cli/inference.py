@@ -13,7 +13,7 @@ import click
 
 from search_back.cli.options import flag, option
 from search_back.cli.progress import InferenceBar, ProgressLines, say
-from search_back.config import DEFAULT_TEXT_MODEL, JPEG_DRAFTS, PRECISIONS, RUNTIMES
+from search_back.config import DEFAULT_TEXT_MODEL, JPEG_DRAFTS, PRECISIONS, RUNTIMES, Limits
 from search_back.services import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ _NO_EFFECT = (
     "input-dataset",
     required=True,
     multiple=True,
-    help="A folder of pictures, or tars: part-{00..09}.tar, or commands that write tars: "
-    "'pipe:curl -s https://…/{00..09}.tar'. May be given again.",
+    help="A folder of pictures; tars: part-{00..09}.tar; tables (Parquet, Arrow, CSV, JSON lines) "
+    "of pictures, paths or addresses; or any of these elsewhere: s3://bucket/{00..09}.tar. "
+    "Or commands that write tars: 'pipe:curl -s https://…/{00..09}.tar'. May be given again.",
 )
 @option(
     "output-folder",
@@ -40,7 +41,7 @@ _NO_EFFECT = (
 )
 @option(
     "input-format",
-    type=click.Choice(["auto", "files", "webdataset"]),
+    type=click.Choice(["auto", "files", "webdataset", "table"]),
     default="auto",
     help="What the input is.",
 )
@@ -79,7 +80,19 @@ _NO_EFFECT = (
     help="Embed the captions. True: keep only pictures that have one. [default: embed them where "
     "every picture has one]",
 )
-@flag("enable-metadata", default=False, help="Read JSON files beside the pictures into columns.")
+@flag(
+    "enable-metadata",
+    default=None,
+    help="Read JSON files beside the pictures, and further columns of tables, into columns. "
+    "[default: of tables and of what img2dataset wrote]",
+)
+@option("image-column", help="Of a table: pictures, paths or addresses. [default: by its name]")
+@option("caption-column", help="Of a table. [default: by its name]")
+@flag(
+    "allow-private-addresses",
+    default=False,
+    help="Fetch pictures that a table links to from private addresses too.",
+)
 @option("write-batch-size", type=click.IntRange(1), default=10**6, help="Rows a partition.")
 @option(
     "output-partition-count",
@@ -140,13 +153,15 @@ def command(
     progress: Literal["bar", "json", "none"],
     use_mclip: bool,
     mclip_model: str | None,
+    allow_private_addresses: bool,
     **values: Any,
 ) -> None:
     """Turn pictures and captions into embeddings.
 
-    Reads a folder (with its sub-folders) or WebDataset tars. A caption is the .txt file of the
-    same name beside a picture. What cannot be read is skipped, counted, and listed in
-    failures.parquet. A run that was stopped goes on where it was when it is given again.
+    Reads a folder (with its sub-folders), WebDataset tars, tables, or what img2dataset wrote. A
+    caption is the .txt file of the same name beside a picture, or a column. What cannot be read is
+    skipped, counted, and listed in failures.parquet. A run that was stopped goes on where it was
+    when it is given again.
 
     \b
     Example:
@@ -157,6 +172,7 @@ def command(
     from search_back.encoders import load_encoder
     from search_back.encoders.foresee import foresee
     from search_back.inference import InferenceSettings, look_ahead, run
+    from search_back.services.linked_pictures import linked_pictures
     from search_back.services.multilingual import text_model_name
 
     for name in _NO_EFFECT:
@@ -186,7 +202,13 @@ def command(
     tell = lines.note if lines else say
     tell(f"encoder {encoder.identity.name}: {encoder.runtime}")
     with lines or (InferenceBar() if progress == "bar" else nullcontext()) as shown:
-        report = run(settings, encoder, text_encoder=text_encoder, progress=shown)
+        report = run(
+            settings,
+            encoder,
+            text_encoder=text_encoder,
+            progress=shown,
+            fetch=linked_pictures(Limits(allow_private_addresses=allow_private_addresses)),
+        )
     tell(
         f"{report.count} items in {report.seconds:.1f} s ({report.items_per_second:.0f}/s), "
         f"{report.failures} failures → {report.output_folder}"

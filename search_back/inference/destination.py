@@ -54,7 +54,8 @@ class Elsewhere:
 
     def check(self, *, overwrite: bool) -> None:
         state = remote_state(self.url, EMBEDDINGS_MANIFEST)
-        if state == "other":
+        # A journal tells that what lies there was sent from here, by a run that was stopped.
+        if state == "other" and not journal_of(self.folder).exists():
             raise ConfigError(
                 "the output holds files that are no whole result of inference",
                 value=shown(self.url),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from search_back.encoders.foresee import Foreseen
 from search_back.errors import EncoderMismatch, NothingToDo
-from search_back.inference.destination import destination
+from search_back.inference.destination import Elsewhere, Here, destination
+from search_back.inference.items import Reader
 from search_back.inference.plan import decide, take_survey
 from search_back.inference.readers import open_reader
 from search_back.inference.settings import InferenceSettings
@@ -54,7 +56,18 @@ def look_ahead(
         _check_fit(encoder, text_encoder)
     goal = destination(settings)
     goal.check(overwrite=settings.overwrite)
-    reader = open_reader(settings)
+    with tempfile.TemporaryDirectory() as copies:
+        reader = open_reader(settings, fetch=_not_fetched, copies=Path(copies))
+        return _outlook(settings, encoder, text_encoder, goal, reader)
+
+
+def _outlook(
+    settings: InferenceSettings,
+    encoder: Foreseen,
+    text_encoder: Foreseen | None,
+    goal: Here | Elsewhere,
+    reader: Reader,
+) -> Outlook:
     survey = None if reader.scan == "never" else take_survey(settings, reader)
     plan = decide(settings, survey)
     if survey is not None and not survey.items:
@@ -80,6 +93,10 @@ def look_ahead(
         disk_bytes=_disk_bytes(plan.total, encoder.dimension, plan.image + plan.text),
         notes=plan.notes,
     )
+
+
+def _not_fetched(url: str) -> bytes:
+    raise AssertionError(f"a scan reads no picture, so not {url}")
 
 
 def _disk_bytes(rows: int | None, dimension: int | None, kinds: int) -> int | None:

@@ -9,10 +9,16 @@ from search_back.inference.destination import Elsewhere, destination
 from search_back.inference.identity import describe, is_unchanged
 from search_back.inference.job import Job
 from search_back.inference.output import earlier_result, read_manifest, read_report, report_of
-from search_back.inference.readers import open_reader
+from search_back.inference.readers import Fetch, open_reader
 from search_back.inference.report import InferenceReport, Progress, Silent
 from search_back.inference.settings import InferenceSettings
-from search_back.inference.work import discard_work, exclusively, is_published, work_folder
+from search_back.inference.work import (
+    copies_folder,
+    discard_work,
+    exclusively,
+    is_published,
+    work_folder,
+)
 from search_back.interfaces import Encoder
 
 
@@ -22,11 +28,12 @@ def run(
     *,
     text_encoder: Encoder | None = None,
     progress: Progress | None = None,
+    fetch: Fetch | None = None,
 ) -> InferenceReport:
     """Embed the input into ``settings.output_folder``.
 
     ``text_encoder``: for the captions, where it is not ``encoder``; one whose vectors have another
-    length raises ``EncoderMismatch``.
+    length raises ``EncoderMismatch``. ``fetch``: gets the bytes of pictures that tables link to.
 
     The folder appears when the run is done, complete with ``embeddings.json``; until then an older
     result stays as it was. (At a remote address the manifest comes last, and an older one goes
@@ -42,11 +49,11 @@ def run(
     progress = progress or Silent()
     goal = destination(settings)
     goal.check(overwrite=settings.overwrite)
-    reader = open_reader(settings)
-    asked = describe(settings, reader, encoder, text_encoder)
     subset = settings.subset_size is not None
-    job = Job(settings, encoder, text_encoder, reader, asked, progress)
     with exclusively(goal.folder):
+        reader = open_reader(settings, fetch=fetch, copies=copies_folder(goal.folder))
+        asked = describe(settings, reader, encoder, text_encoder)
+        job = Job(settings, encoder, text_encoder, reader, asked, progress)
         if isinstance(goal, Elsewhere) and not settings.overwrite and (there := goal.manifest()):
             if not is_unchanged(reader, asked, there, subset=subset):
                 raise earlier_result(goal.url)

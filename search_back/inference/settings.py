@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Literal, get_args
 
 from search_back.errors import ConfigError
-from search_back.remote import local_path
+from search_back.remote import is_remote, local_path
 
 InputFormat = Literal["auto", "files", "webdataset", "table"]
 Strategy = Literal["sequential"]
@@ -124,7 +124,8 @@ def expand_braces(pattern: str) -> list[str]:
     Numbers keep the leading zeros they are given with. A name that exists as it stands is not
     expanded. Raises ``ConfigError`` where a pattern means more than ``MAX_EXPANSION`` names.
     """
-    if "{" not in pattern or (not pattern.startswith(PIPE) and Path(pattern).exists()):
+    by_name = not pattern.startswith(PIPE) and not is_remote(pattern)
+    if "{" not in pattern or (by_name and Path(pattern).exists()):
         return [pattern]
     names = list(itertools.islice(_expand(pattern), MAX_EXPANSION + 1))
     if len(names) > MAX_EXPANSION:

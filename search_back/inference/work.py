@@ -36,9 +36,15 @@ def work_folder(output: Path) -> Path:
     return output.with_name(f".{output.name}.work")
 
 
+def copies_folder(output: Path) -> Path:
+    """Where a run keeps copies of remote inputs that it needs from its start to its end."""
+    return output.with_name(f".{output.name}.inputs")
+
+
 def discard_work(output: Path) -> None:
     """The run for this output is done, or came to nothing."""
     shutil.rmtree(work_folder(output), ignore_errors=True)
+    shutil.rmtree(copies_folder(output), ignore_errors=True)
 
 
 def is_published(output: Path) -> bool:

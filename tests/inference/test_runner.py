@@ -302,12 +302,12 @@ def test_tars_by_a_brace_pattern(tmp_path: Path, out: Path, encoder: FakeEncoder
     assert progress.updates[-1] == (6, 6, 0)
 
 
-def test_a_folder_of_tars_needs_its_format(tmp_path: Path, out: Path, encoder: FakeEncoder) -> None:
+def test_a_folder_of_tars_is_read_as_such(tmp_path: Path, out: Path, encoder: FakeEncoder) -> None:
     write_files(tmp_path / "in", {"0.tar": tar_bytes([("a.jpg", picture_bytes())])})
-    with pytest.raises(NothingToDo, match="--input-format webdataset"):
-        execute(tmp_path / "in", out, encoder)
-    report, _ = execute(tmp_path / "in", out, encoder, input_format="webdataset")
+    report, _ = execute(tmp_path / "in", out, encoder)
     assert report.count == 1
+    with pytest.raises(NothingToDo, match="--input-format webdataset"):
+        execute(tmp_path / "in", out.with_name("other"), encoder, input_format="files")
 
 
 def test_a_truncated_tar_keeps_what_came_before(

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from search_back.errors import BadFolder, ConfigError
 from search_back.inference.items import CAPTION_EXTENSION, IMAGE_EXTENSIONS
-from search_back.inference.readers.files import split_name
+from search_back.inference.readers.pairs import split_name
 from search_back.inference.readers.tables import TABLE_SUFFIXES, is_table
 from search_back.inference.readers.tar import TAR_SUFFIXES, is_tar
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import itertools
 import os
-import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from search_back.inference.items import (
     CAPTION_EXTENSION,
     IMAGE_EXTENSIONS,
-    METADATA_EXTENSION,
     NO_RECORDS,
-    Entry,
+    Blob,
     Item,
     Skipped,
     Unit,
@@ -24,19 +21,16 @@ from search_back.inference.items import (
     misnamed,
     storable,
 )
+from search_back.inference.readers.pairs import Found, pair, units_of
 from search_back.inference.report import Failure
-
-_PICTURES = frozenset(IMAGE_EXTENSIONS)
-_UNIT: Final = 1000
 
 
 class FilesReader:
     """Walks one folder: its files by name, then its folders by name, each the same way.
 
-    A caption or a metadata file belongs to every picture of its folder that has the same name up
-    to the last dot. Names are compared in Unicode's composed form, since macOS writes them
-    decomposed. Extensions may be in capitals. Hidden files and folders, and what macOS leaves
-    beside files (``._a.jpg``), are passed over; linked folders are not entered.
+    A caption or a metadata file belongs to every picture of its folder that has the same name
+    (``pair``). Hidden files and folders, and what macOS leaves beside files (``._a.jpg``), are
+    passed over; linked folders are not entered.
 
     ``pictures``: items are pictures; otherwise captions, each with the first picture of its name.
     A unit is at most 1,000 items of one folder. Only one folder's names are held at a time. For one
@@ -57,13 +51,14 @@ class FilesReader:
         waiting = [str(self._root)]
         while waiting:
             folder = waiting.pop()
-            found: list[_Found] = []
+            found: list[Found] = []
             try:
                 with os.scandir(folder) as entries:
                     shown = [entry for entry in entries if not entry.name.startswith(".")]
             except OSError as error:
                 reason = f"the folder cannot be read: {error.strerror}"
-                yield _unit(folder, 0, [(Failure(folder, "read", reason), ())])
+                failed = (Failure(folder, "read", reason), ())
+                yield from units_of(folder, [failed], partial(_stamp, folder))
                 continue
             files: list[str] = []
             folders: list[str] = []
@@ -77,12 +72,8 @@ class FilesReader:
                 else:
                     folders.append(entry.path)
             waiting += sorted(folders, reverse=True)
-            several = itertools.chain(found, self._pair(folder, sorted(files)))
-            for number in itertools.count():
-                part = list(itertools.islice(several, _UNIT))
-                if not part:
-                    break
-                yield _unit(folder, number, part)
+            paired = self._items(folder, sorted(files))
+            yield from units_of(folder, chain(found, paired), partial(_stamp, folder))
 
     def nothing_found(self) -> tuple[str, str]:
         extensions = " ".join(IMAGE_EXTENSIONS) if self._pictures else CAPTION_EXTENSION
@@ -92,70 +83,26 @@ class FilesReader:
         thing = "picture" if self._pictures else "caption"
         return f"no {thing} in {self._root}", remedy
 
-    def _pair(self, folder: str, names: list[str]) -> Iterator[_Found]:
-        pictures: dict[str, str] = {}
-        captions: dict[str, str] = {}
-        objects: dict[str, str] = {}
-        keys: list[tuple[str, str]] = []
-        wanted = _PICTURES if self._pictures else {CAPTION_EXTENSION}
-        for name in names:
-            stem, extension = split_name(name)
-            if extension in wanted:
-                keys.append((name, stem))
-            if extension in _PICTURES:
-                pictures.setdefault(stem, name)
-            elif extension == CAPTION_EXTENSION:
-                captions.setdefault(stem, name)
-            elif extension == METADATA_EXTENSION and self._metadata:
-                objects.setdefault(stem, name)
-        for name, stem in keys:
-            path = Path(folder, name)
-            if not storable(str(path)):
-                yield misnamed(str(path)), ()
+    def _items(self, folder: str, names: list[str]) -> Iterator[Found]:
+        for found in pair(names, pictures=self._pictures, metadata=self._metadata):
+            key = str(Path(folder, found.key))
+            if not storable(key):
+                yield misnamed(key), ()
                 continue
-            if not self._pictures:
-                pictured = pictures.get(stem)
-                image_path = str(Path(folder, pictured)) if pictured else None
-                caption: str | None = name
-            else:
-                image_path = str(path)
-                caption = captions.get(stem)
-            extra = objects.get(stem)
-            several = [name, caption, extra] if self._pictures else [name, extra]
             item = Item(
-                key=str(path),
-                image_path=image_path,
-                image=path.read_bytes if self._pictures else None,
-                caption=Path(folder, caption).read_bytes if caption else None,
-                metadata=Path(folder, extra).read_bytes if extra else None,
+                key=key,
+                image_path=str(Path(folder, found.picture)) if found.picture else None,
+                image=_blob(folder, found.picture) if self._pictures else None,
+                caption=_blob(folder, found.caption),
+                metadata=_blob(folder, found.metadata),
             )
-            yield item, tuple(one for one in several if one)
+            used = [found.picture] if self._pictures else []
+            yield item, tuple(n for n in (*used, found.caption, found.metadata) if n)
 
 
-_Found = tuple[Entry, tuple[str, ...]]
-"""An entry and the names of the files that it is made of."""
+def _blob(folder: str, name: str | None) -> Blob | None:
+    return Path(folder, name).read_bytes if name else None
 
 
-def _unit(folder: str, number: int, found: Sequence[_Found]) -> Unit:
-    return Unit(
-        name=f"{folder} {number}",
-        stamp=partial(_stamp, folder, found),
-        entries=lambda scan: (entry for entry, _ in found),
-    )
-
-
-def _stamp(folder: str, found: Sequence[_Found]) -> str:
-    """Of names, sizes and times of change."""
-    digest = hashlib.sha256()
-    for entry, names in found:
-        digest.update(type(entry).__name__.encode())
-        for name in names:
-            line = f"\n{name}\0{file_stamp(Path(folder, name))}"
-            digest.update(line.encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
-
-
-def split_name(name: str) -> tuple[str, str]:
-    """``A.b.JPG`` → ``("A.b", "jpg")``, the stem in Unicode's composed form."""
-    stem, extension = os.path.splitext(name)  # noqa: PTH122
-    return unicodedata.normalize("NFC", stem), extension[1:].lower()
+def _stamp(folder: str, name: str) -> str:
+    return file_stamp(Path(folder, name))

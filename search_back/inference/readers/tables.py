@@ -27,6 +27,8 @@ from search_back.inference.readers.table_files import (
 from search_back.inference.readers.table_json import JsonTable
 from search_back.inference.readers.table_schema import carried_schema, unify
 from search_back.inference.report import Failure
+from search_back.remote import RemoteFile
+from search_back.remote.addresses import shown
 
 _PARQUET: Final = (".parquet", ".pq")
 _ARROW: Final = (".arrow", ".arrows", ".feather", ".ipc")
@@ -49,7 +51,7 @@ class TableReader:
     With ``metadata`` every other column is carried, and a picture column of names too; not
     ``OWN_COLUMNS``, the caption, or the pictures' bytes. A unit is some rows of a table; what
     cannot be read of it is a failure. A scan reads bytes of pictures only where nothing else tells
-    which rows have one. ``fetch`` gets URLs.
+    which rows have one. ``fetch`` gets URLs. ``remote``: what ``files`` are copies of.
 
     Every table is opened at once, and CSV and JSON lines are read through, to learn their types.
     Raises ``ConfigError`` where columns are missing or do not fit each other. For one thread; the
@@ -65,6 +67,7 @@ class TableReader:
         pictures: bool = True,
         metadata: bool = True,
         fetch: Fetch | None = None,
+        remote: Sequence[RemoteFile] = (),
     ) -> None:
         paths = [path.resolve() for path in files]
         named = {name.lower() for name in (image_column, caption_column) if name is not None}
@@ -79,7 +82,12 @@ class TableReader:
         hidden = {*OWN_COLUMNS, columns.caption, columns.image if stored else None}
         self.schema: pa.Schema = carried_schema(types, without=hidden if metadata else types)
         self._maker = EntryMaker(columns, self.schema, pictures, fetch)
-        self.inputs: tuple[str, ...] = tuple(map(str, paths))
+        self.inputs: tuple[str, ...] = tuple(shown(file.url) for file in remote) or tuple(
+            map(str, paths)
+        )
+        stamps = [partial(str, file.stamp) for file in remote]
+        self._stamps = stamps or [partial(file_stamp, path) for path in paths]
+        self.waits = (columns.image or "").lower() in URL_NAMES
         has_paths = not stored and (columns.image or "").lower() not in URL_NAMES
         self.image_root: str | None = _common_folder(paths) if has_paths else None
         self.scan: Literal["cheap", "costly", "never"] = (
@@ -87,16 +95,12 @@ class TableReader:
         )
 
     def units(self) -> Iterator[Unit]:
-        for table, path in zip(self._tables, self.inputs, strict=True):
+        for table, name, stamp in zip(self._tables, self.inputs, self._stamps, strict=True):
             if isinstance(table, Failure):
-                yield Unit(path, partial(file_stamp, Path(path)), partial(_only, table))
+                yield Unit(name, stamp, partial(_only, table))
                 continue
             for part in range(table.parts):
-                yield Unit(
-                    f"{path} {part}",
-                    partial(_stamp, path, part),
-                    partial(self._entries, table, part),
-                )
+                yield Unit(f"{name} {part}", stamp, partial(self._entries, table, part))
 
     def nothing_found(self) -> tuple[str, str]:
         where = self.inputs[0] + (f" and {len(self.inputs) - 1} more" if self.inputs[1:] else "")
@@ -193,10 +197,6 @@ def _common_folder(paths: Sequence[Path]) -> str | None:
         return None
     # The root of everything would let everything be shown.
     return None if folder == folder.parent else str(folder)
-
-
-def _stamp(path: str, part: int) -> str:
-    return f"{file_stamp(Path(path))} {part}"
 
 
 def _only(failure: Failure, _: bool) -> Iterator[Entry]:

@@ -23,9 +23,12 @@ from search_back.inference.items import (
     printable,
     storable,
 )
+from search_back.inference.readers.copies import Copies
 from search_back.inference.readers.pipes import CommandFailed, Pipe
 from search_back.inference.readers.tar import TarDamaged, read_members
 from search_back.inference.report import Failure
+from search_back.remote import RemoteFile
+from search_back.remote.addresses import shown
 
 
 @dataclass(slots=True)
@@ -43,40 +46,60 @@ class WebdatasetReader:
     its last part. The picture is the member ``image_key`` (several: ``jpg;png``), else the first
     with a known extension. A tar that ends early or is damaged loses what follows the damage,
     with the sample it falls in, and is listed as a failure. A ``Pipe`` stands for the tar that a
-    command writes: every pass runs it anew, and it ends with the pass. A unit is a tar. For one
-    thread.
+    command writes: every pass runs it anew, and it ends with the pass. A ``RemoteFile`` is copied
+    to this machine in its turn, the next one on its way; copies stay in ``cache``, if given. A unit
+    is a tar. For one thread.
     """
 
     schema = NO_RECORDS
 
     def __init__(
         self,
-        tars: Sequence[Path | Pipe],
+        tars: Sequence[Path | Pipe | RemoteFile],
         *,
         pictures: bool = True,
         metadata: bool = False,
         image_key: str = "jpg",
         caption_key: str = "txt",
+        cache: Path | None = None,
     ) -> None:
         self._tars = [tar.resolve() if isinstance(tar, Path) else tar for tar in tars]
         self._pictures = pictures
         self._metadata = metadata
         self._image_keys = tuple(dict.fromkeys((*image_key.lower().split(";"), *IMAGE_EXTENSIONS)))
         self._caption_key = caption_key.lower()
-        self.inputs: tuple[str, ...] = tuple(map(str, self._tars))
+        self._cache = cache
+        self._remote = [tar for tar in self._tars if isinstance(tar, RemoteFile)]
+        self.inputs: tuple[str, ...] = tuple(map(_name, self._tars))
         self.image_root: str | None = None
-        # Commands run once, so nobody knows beforehand what they write. Headers of 10,000 members
-        # take a moment, and a compressed tar has to be unpacked.
-        commands = any(isinstance(tar, Pipe) for tar in self._tars)
-        self.scan: Literal["cheap", "costly", "never"] = "never" if commands else "costly"
+        # Commands run once and remote files come a long way, so nobody knows beforehand what is in
+        # them. Headers of 10,000 members take a moment, and a compressed tar has to be unpacked.
+        here = all(isinstance(tar, Path) for tar in self._tars)
+        self.scan: Literal["cheap", "costly", "never"] = "costly" if here else "never"
 
     def units(self) -> Iterator[Unit]:
-        for tar in self._tars:
-            stamp = partial(file_stamp, tar) if isinstance(tar, Path) else str
-            yield Unit(str(tar), stamp, partial(self._entries, tar))
+        number = 0
+        with Copies(self._remote, self._cache) as copies:
+            for tar in self._tars:
+                if isinstance(tar, RemoteFile):
+                    entries = partial(self._copied, copies, number)
+                    yield Unit(_name(tar), partial(str, tar.stamp), entries)
+                    number += 1
+                    continue
+                stamp = partial(file_stamp, tar) if isinstance(tar, Path) else str
+                yield Unit(_name(tar), stamp, partial(self._entries, tar, _name(tar)))
 
-    def _entries(self, tar: Path | Pipe, scan: bool) -> Iterator[Entry]:
-        with closing(self._samples(tar, scan=scan)) as samples:
+    def _copied(self, copies: Copies, number: int, scan: bool) -> Iterator[Entry]:
+        name = _name(self._remote[number])
+        try:
+            path = copies.path(number)
+        except OSError as error:
+            yield Failure(name, "read", f"cannot be read: {error.strerror}")
+        else:
+            yield from self._entries(path, name, scan)
+
+    def _entries(self, tar: Path | Pipe, name: str, scan: bool) -> Iterator[Entry]:
+        with closing(self._samples(tar, name, scan=scan)) as samples:
             for sample in samples:
                 if isinstance(sample, Failure):
                     yield sample
@@ -96,18 +119,18 @@ class WebdatasetReader:
         return f"no caption in {where}", f"looked for members {self._caption_key}"
 
     def _samples(
-        self, source: Path | Pipe, *, scan: bool
+        self, source: Path | Pipe, name: str, *, scan: bool
     ) -> Generator[_Sample | Failure, None, None]:
         sample: _Sample | None = None
         complete = {self._caption_key}
         try:
-            members = read_members(source, lambda name: self._is_loaded(name, scan=scan))
+            members = read_members(source, lambda member: self._is_loaded(member, scan=scan))
             for member in members:
                 key, extension = split_member(member.name)
                 if not self._is_wanted(extension):
                     continue
                 if not member.is_file:
-                    yield Failure(member.name, "read", f"a link or folder in {source}")
+                    yield Failure(member.name, "read", f"a link or folder in {name}")
                     continue
                 if sample is None or key != sample.key or extension in sample.members:
                     if sample is not None:
@@ -118,7 +141,7 @@ class WebdatasetReader:
         except CommandFailed as error:
             if sample is not None:
                 yield sample
-            yield Failure(str(source), "read", str(error))
+            yield Failure(name, "read", str(error))
         except TarDamaged as error:
             # Cut within a sample, a picture would come without its caption; the sample before
             # shows what belongs to one.
@@ -128,7 +151,7 @@ class WebdatasetReader:
             reason = f"the tar cannot be read to its end{after}: {error}"
             if isinstance(source, Path):
                 reason += "; make it again"
-            yield Failure(str(source), "read", reason)
+            yield Failure(name, "read", reason)
         else:
             if sample is not None:
                 yield sample
@@ -170,6 +193,10 @@ class WebdatasetReader:
             return True
         names = {self._caption_key, METADATA_EXTENSION} if self._metadata else {self._caption_key}
         return extension in names or any(extension.endswith(f".{name}") for name in names)
+
+
+def _name(tar: Path | Pipe | RemoteFile) -> str:
+    return shown(tar.url) if isinstance(tar, RemoteFile) else str(tar)
 
 
 def split_member(name: str) -> tuple[str, str]:
