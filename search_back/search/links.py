@@ -22,7 +22,7 @@ from search_back.search.shadows import basis, shadows
 from search_back.types import FloatArray, IdArray
 
 TILE = 512  # rows; a tile of similarities stays in the processor's cache
-PAIRS = 4096  # computed one by one at a time
+PAIRS = 1024  # computed one by one at a time
 FEW = 0.01  # of a tile's pairs: up to there they are computed one by one, which costs less
 ROUNDING = 1e-4  # more than float32 gets wrong in the inner product of two unit rows
 LEADERS = 32
@@ -119,8 +119,12 @@ class Links:
             a, b = np.divmod(pairs[start : start + PAIRS], len(right))
             apart = self.groups.first[a_numbers[a]] != self.groups.first[b_numbers[b]]
             a, b = a[apart], b[apart]
-            exact = np.einsum("ij,ij->i", left[a], right[b], dtype=np.float64)
-            linked = exact >= self._threshold
+            similarities = np.einsum("ij,ij->i", left[a], right[b])
+            linked = similarities >= self._threshold
+            unsure = np.flatnonzero(np.abs(similarities - self._threshold) < ROUNDING)
+            some, others = left[a[unsure]], right[b[unsure]]
+            exact = np.einsum("ij,ij->i", some, others, dtype=np.float64)
+            linked[unsure] = exact >= self._threshold
             self.groups.join(a_numbers[a[linked]], b_numbers[b[linked]])
 
     def _join(self, linked: NDArray[np.bool_], rows: Part, columns: slice) -> None:
@@ -145,7 +149,7 @@ class Links:
         for width in WIDTHS:
             if width >= d // 2:
                 break
-            axes = basis(self._rows[:: max(1, n // (4 * width))], width)
+            axes = basis(self._rows[:: n // (2 * SAMPLE)], width)
             some = shadows(self._rows[sample], axes)
             near = apart & (some @ some.T >= self._threshold - ROUNDING)
             if np.count_nonzero(near) <= FEW / 2 * near.size:
