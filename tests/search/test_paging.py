@@ -163,3 +163,17 @@ def test_the_lowest_similarity_is_settled_only_where_all_is_found() -> None:
     assert (values.tolist(), kept.tolist(), complete) == ([0.5], [4], False)
     values, kept, complete = settled(similarities, ids, candidates=4)
     assert (values.tolist(), kept.tolist(), complete) == ([0.5, 0.25, 0.25], [4, 1, 2], True)
+
+
+def test_hits_that_turn_out_to_be_duplicates_leave_no_gap() -> None:
+    def search(candidates: int) -> Ranking:
+        ids = np.arange(candidates, dtype=np.int64)
+        if candidates > 16:
+            ids = np.delete(ids, [1, 3, 15])
+        return Ranking(np.float32(1) - ids.astype(np.float32) / 64, ids, candidates, False)
+
+    pager = Pager(ResultCache(), CursorSeal())
+    first = pager.page(search, version="1", query="q", k=4)
+    then = pager.page(search, version="1", query="q", k=16, cursor=first.next)
+    assert first.ids.tolist() == [0, 1, 2, 3]
+    assert then.ids.tolist() == [*range(4, 15), *range(16, 21)]
