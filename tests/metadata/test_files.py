@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import decimal
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 from search_back.errors import BadFolder, CorruptFile
 from search_back.metadata import open_metadata
 from search_back.metadata.parquet import ParquetSource, ParquetStore
+from search_back.metadata.schema import wide
 
 from .conftest import write_arrow, write_parquet
 
@@ -54,7 +57,9 @@ def test_types_that_differ_are_promoted(tmp_path: Path, kind: Any) -> None:
 def test_types_that_conflict_are_refused_by_file_and_column(tmp_path: Path) -> None:
     write(tmp_path / "metadata/0.parquet", width=[1])
     write(tmp_path / "metadata/1.parquet", width=["one"])
-    with pytest.raises(BadFolder, match=r"'width' is large_string in .*1\.parquet and int64"):
+    with pytest.raises(
+        BadFolder, match=r"'width' is int64 in .*0\.parquet and large_string in .*1"
+    ):
         open_metadata(tmp_path)
 
 
@@ -202,3 +207,60 @@ def test_a_folder_without_metadata_is_refused(tmp_path: Path, kind: Any) -> None
         open_metadata(tmp_path, kind=kind)
     with pytest.raises(BadFolder):
         open_metadata(tmp_path / "nowhere", kind=kind)
+
+
+CONFLICTS: dict[str, tuple[pa.Array, pa.Array]] = {
+    "number and text": (pa.array([1]), pa.array(["1"])),
+    "bytes and text": (pa.array([b"a"]), pa.array(["a"])),
+    "text and list": (pa.array(["a"]), pa.array([["a"]])),
+    "flag and number": (pa.array([True]), pa.array([1])),
+    "decimal and float": (pa.array([decimal.Decimal("0.1")]), pa.array([0.5])),
+    "two zones": (
+        pa.array([1], pa.timestamp("us", "UTC")),
+        pa.array([1], pa.timestamp("us", "Asia/Tokyo")),
+    ),
+    "a zone and none": (
+        pa.array([1], pa.timestamp("us", "UTC")),
+        pa.array([1], pa.timestamp("us")),
+    ),
+    "bytes and text in a list": (pa.array([[b"a"]]), pa.array([["a"]])),
+    "bytes and text in a struct": (pa.array([{"a": b"a"}]), pa.array([{"a": "a"}])),
+}
+
+
+@pytest.mark.parametrize("conflict", CONFLICTS)
+@pytest.mark.parametrize("kind", ["parquet", "hdf5", "arrow"])
+def test_a_conflict_names_column_types_and_files(tmp_path: Path, kind: Any, conflict: str) -> None:
+    write = write_arrow if kind == "arrow" else write_parquet
+    paths = []
+    for number, array in enumerate(CONFLICTS[conflict]):
+        made = write(tmp_path / f"{number}", pa.table({"x": array}), 1)
+        (path,) = (made / "metadata").iterdir()
+        (tmp_path / "metadata").mkdir(exist_ok=True)
+        paths.append(path.rename(tmp_path / f"metadata/{number}{path.suffix}"))
+    with pytest.raises(BadFolder) as caught:
+        open_metadata(tmp_path, kind=kind)
+    message = str(caught.value)
+    assert "'x'" in message and all(str(path) in message for path in paths)
+    for array in CONFLICTS[conflict]:
+        assert re.sub(r"^large_|<.*", "", str(wide(array.type))) in message
+
+
+@pytest.mark.parametrize("kind", ["parquet", "hdf5"])
+@pytest.mark.parametrize(
+    ("values", "other"),
+    [
+        (pa.array([2**53 + 1]), pa.array([0.5])),
+        (pa.array([2**63], pa.uint64()), pa.array([1])),
+        (pa.array([10**10], pa.timestamp("s")), pa.array([1], pa.timestamp("ns"))),
+    ],
+    ids=["integer as float", "unsigned as signed", "time out of range"],
+)
+def test_a_value_that_the_common_type_lacks_is_refused(
+    tmp_path: Path, kind: Any, values: pa.Array, other: pa.Array
+) -> None:
+    write(tmp_path / "metadata/0.parquet", x=values)
+    write(tmp_path / "metadata/1.parquet", x=other)
+    with pytest.raises(BadFolder, match=r"'x' of .*0\.parquet is .* does not fit"):
+        open_metadata(tmp_path, kind=kind)
+    assert not list(tmp_path.glob("*.hdf5"))
