@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from search_back.metadata.base import check_ids
 from search_back.types import IdArray
 
 
@@ -23,7 +24,11 @@ class NoMetadata:
         return self._rows
 
     def take(self, ids: IdArray, columns: Sequence[str] | None = None) -> pa.Table:
-        """A table without rows, since a row without columns cannot be told from none."""
+        """A table without rows, since a row without columns cannot be told from none.
+
+        Raises ``UnknownId`` as any store does.
+        """
+        check_ids(ids, self._rows)
         return pa.table({})
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from search_back.errors import InvalidField, UnknownColumn, UnknownId
 from search_back.interfaces import MetadataStore
-from search_back.metadata import open_metadata
+from search_back.metadata import NoMetadata, open_metadata
 from search_back.metadata.arrow import ArrowStore
 from search_back.metadata.base import ColumnStore
 from search_back.metadata.caches import MAPPING
@@ -128,6 +128,14 @@ def test_an_id_out_of_range_is_named(store: MetadataStore, bad: int) -> None:
         store.take(np.array([0, bad, 1]))
     assert caught.value.value == [bad]
     assert f"0 … {ROWS - 1}" in str(caught.value)
+
+
+def test_no_metadata_knows_its_ids() -> None:
+    none = NoMetadata(3)
+    assert none.take(np.array([0, 2])).num_rows == 0
+    for bad in (-1, 3):
+        with pytest.raises(UnknownId):
+            none.take(np.array([bad]))
 
 
 def test_an_unknown_column_is_named_with_the_nearest(store: MetadataStore) -> None:
