@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from search_back.errors import CorruptFile
 from search_back.metadata.base import ColumnStore, present, without_columns
+from search_back.metadata.columns import Column, Damage, column_of, take_columns
 from search_back.metadata.folder import data_files, need
 from search_back.metadata.schema import conform, same, unify
 from search_back.types import IdArray
@@ -32,13 +33,14 @@ class ArrowStore(ColumnStore):
         readers = [(path, _open(path)) for path in self.files]
         everything = unify(((path, reader.schema) for path, reader in readers), keep=same)
         schema = pa.schema([everything.field(name) for name in present(columns, everything)])
-        self._batches = [
+        batches = [
             (path, batch)
             for path, reader in readers
             for batch in _batches(path, reader)
             if batch.num_rows
         ]
-        lengths = [batch.num_rows for _, batch in self._batches]
+        self._batches = [(path, _columns(batch, schema)) for path, batch in batches]
+        lengths = [batch.num_rows for _, batch in batches]
         self._ends = np.cumsum(lengths, dtype=np.int64)
         super().__init__(str(self.files[0].parent), schema, int(sum(lengths)))
 
@@ -63,13 +65,16 @@ class ArrowStore(ColumnStore):
         return pa.concat_tables(parts).combine_chunks().take(pa.array(back))
 
     def _part(self, number: int, ids: IdArray, names: list[str], schema: pa.Schema) -> pa.Table:
-        path, batch = self._batches[number]
-        here = present(names, batch.schema)
+        path, columns = self._batches[number]
+        local = ids - self._ends[number - 1] if number else ids
+        here = {name: columns[name] for name in names if name in columns}
         if not here:
             return conform(without_columns(len(ids)), schema, path)
-        local = ids - (self._ends[number - 1] if number else 0)
-        taken = batch.select(here).take(pa.array(local))
-        return conform(pa.Table.from_batches([taken]), schema, path)
+        try:
+            arrays = take_columns(here, local)
+        except Damage as error:
+            raise _corrupt(path, error) from error
+        return conform(pa.table(arrays, names=list(here)), schema, path)
 
     def close(self) -> None:
         super().close()
@@ -84,23 +89,29 @@ def _open(path: Path) -> pa.RecordBatchFileReader:
 
 
 def _batches(path: Path, reader: pa.RecordBatchFileReader) -> list[pa.RecordBatch]:
+    views = any("_view" in str(field.type) for field in reader.schema)
     try:
         batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
         for batch in batches:
-            batch.validate()
-        views = {field.name for field in reader.schema if "_view" in str(field.type)}
-        if views:
-            kept = [same(field.type) for field in reader.schema]
-            batches = [
-                pa.record_batch(
-                    [column.cast(kind) for column, kind in zip(batch.columns, kept, strict=True)],
-                    names=batch.schema.names,
-                )
-                for batch in batches
-            ]
+            # Views are copied, so all that they point to is looked at.
+            batch.validate(full=views)
     except (pa.ArrowException, OSError) as error:
         raise _corrupt(path, error) from error
     return batches
+
+
+def _columns(batch: pa.RecordBatch, schema: pa.Schema) -> dict[str, Column]:
+    columns = {}
+    for field in batch.schema:
+        if field.name not in schema.names:
+            continue
+        array, kind = batch.column(field.name), same(field.type)
+        if "_view" in str(field.type):
+            array = array.cast(kind)
+        # Dictionaries inside nested values are decoded when rows have been taken.
+        coded = pa.types.is_dictionary(array.type)
+        columns[field.name] = column_of(array, kind if coded else array.type)
+    return columns
 
 
 def _corrupt(path: Path, error: Exception) -> CorruptFile:

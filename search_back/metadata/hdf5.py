@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from search_back.errors import CorruptFile
 from search_back.metadata.base import ColumnStore, present, without_columns
+from search_back.metadata.columns import Column, Damage, column_of, take_columns
 from search_back.metadata.layout import gather
 from search_back.metadata.manifest import (
     OLD_TO_NEW,
@@ -25,11 +26,7 @@ from search_back.metadata.manifest import (
 )
 from search_back.types import IdArray
 
-_SORTED_FROM: Final = 16_384
-_SORTED_TO: Final = 262_144
 _BLOCK: Final = 1 << 24
-_SMALL: Final = 1 << 20
-_FULL_CHECK: Final = 16
 
 
 class Hdf5Store(ColumnStore):
@@ -50,14 +47,7 @@ class Hdf5Store(ColumnStore):
         super().__init__(
             str(path), pa.schema([schema.field(name) for name in names]), self.manifest.rows
         )
-        arrays = [self._column(schema.field(name)) for name in names]
-        self._batch = pa.record_batch(arrays, schema=self._schema)
-        self._names = names
-        self._unchecked = {
-            name: np.frombuffer(offsets, "<i8")
-            for name in names
-            if (offsets := self._buffers.get(f"{group(name)}/offsets")) is not None
-        }
+        self._columns = {name: self._column(schema.field(name)) for name in names}
         self.old_to_new: IdArray | None = None
         if self.manifest.ordered:
             self.old_to_new = _as_ids(self._buffers.get(OLD_TO_NEW))
@@ -66,51 +56,23 @@ class Hdf5Store(ColumnStore):
                     path, f"its order has {len(self.old_to_new)} places for {self._rows} rows"
                 )
 
-    def _column(self, field: pa.Field) -> pa.Array:
+    def _column(self, field: pa.Field) -> Column:
         path, buffers = group(field.name), self._buffers.get
         try:
-            column = gather(path, field.type, self.manifest.rows, buffers)
-            column.validate()
+            array = gather(path, field.type, self.manifest.rows, buffers)
+            array.validate()
         except (pa.ArrowException, TypeError) as error:
             raise damaged(self.path, f"column {field.name!r}: {error}") from error
-        return column
+        return column_of(array, field.type)
 
     def _take(self, ids: IdArray, names: list[str]) -> pa.Table:
         if not names:
             return without_columns(len(ids))
-        for name in names:
-            self._check(name, ids)
-        batch = self._batch if names == self._names else self._batch.select(names)
-        if not _SORTED_FROM <= len(ids) <= _SORTED_TO or bool((ids[1:] >= ids[:-1]).all()):
-            return pa.Table.from_batches([batch.take(pa.array(ids))])
-        # Scattered rows cost a cache miss each, or a disk seek; in the order of the file they come
-        # at twice the speed, and putting so few back in the order asked for stays in the cache.
-        order = np.argsort(ids)
-        back = np.empty(len(ids), np.int64)
-        back[order] = np.arange(len(ids))
-        taken = batch.take(pa.array(ids[order])).take(pa.array(back))
-        return pa.Table.from_batches([taken])
-
-    def _check(self, name: str, ids: IdArray) -> None:
-        """A flipped bit in an offset must be an error, not a read outside the file."""
-        offsets = self._unchecked.get(name)
-        if offsets is None or not len(ids):
-            return
-        if len(ids) * _FULL_CHECK >= self._rows or self._rows <= _SMALL:
-            # Once for all: reading the offsets in a row costs less than so many rows of them.
-            self._need_order(name, int(offsets[0]) >= 0)
-            for start in range(0, self._rows, _SMALL):
-                part = offsets[start : start + _SMALL + 1]
-                self._need_order(name, bool((part[1:] >= part[:-1]).all()))
-            self._unchecked.pop(name, None)
-            return
-        starts, ends = offsets.take(ids), offsets[1:].take(ids)
-        within = starts.min() >= 0 and ends.max() <= offsets[self._rows]
-        self._need_order(name, bool(within and (ends >= starts).all()))
-
-    def _need_order(self, name: str, good: bool) -> None:
-        if not good:
-            raise damaged(self.path, f"the offsets of column {name!r} are not in order")
+        try:
+            arrays = take_columns({name: self._columns[name] for name in names}, ids)
+        except Damage as error:
+            raise damaged(self.path, str(error)) from error
+        return pa.table(arrays, schema=pa.schema([self._schema.field(name) for name in names]))
 
     def verify(self) -> None:
         """Read every byte and compare with the checksums; raises ``CorruptFile``."""
@@ -124,9 +86,8 @@ class Hdf5Store(ColumnStore):
 
     def close(self) -> None:
         super().close()
-        self._batch = pa.RecordBatch.from_pylist([], schema=self._schema)
+        self._columns = {}
         self._buffers = {}
-        self._unchecked = {}
         self.old_to_new = None
 
 

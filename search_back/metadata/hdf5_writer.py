@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import zlib
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -16,20 +15,19 @@ from numpy.typing import NDArray
 from search_back.errors import BadFolder
 from search_back.files import publish
 from search_back.metadata.base import BATCH_ROWS, Progress
-from search_back.metadata.layout import gather, is_bits, scatter, supported
+from search_back.metadata.layout import is_bits, supported
 from search_back.metadata.manifest import (
     OLD_TO_NEW,
     Dataset,
     Manifest,
     Source,
-    group,
     write_manifest,
 )
 from search_back.metadata.schema import conform, wide
+from search_back.metadata.spool import Arrays, Spool, scatter_all
 from search_back.types import IdArray
 
 _ALIGNMENT: Final = 64
-_COPY: Final = 1 << 21
 
 
 class Rows(Protocol):
@@ -81,7 +79,7 @@ def write_hdf5(
         ) as folder,
         publish(target) as part,
     ):
-        spool = _Spool(Path(folder))
+        spool = Spool(Path(folder), schema)
         done = 0
         for table in rows.batches():
             spool.add(conform(table, schema, target))
@@ -100,10 +98,11 @@ def write_hdf5(
             if order is None:
                 spool.copy(sink)
             else:
-                batch = spool.view(schema, len(rows))
+                spool.copy_words(sink)
+                batch = spool.view()
                 for start in range(0, len(order), BATCH_ROWS):
                     ids = order[start : start + BATCH_ROWS]
-                    _scatter(batch.take(pa.array(ids)), sink)
+                    scatter_all(batch.take(pa.array(ids)), sink)
                     if progress is not None:
                         progress(len(rows) + start + len(ids), total)
                 place = np.empty(len(order), np.int64)
@@ -138,102 +137,7 @@ def _permutation(order: IdArray, rows: int) -> IdArray:
     return order
 
 
-def _scatter(batch: pa.RecordBatch, sink: _Arrays) -> None:
-    for field, array in zip(batch.schema, batch.columns, strict=True):
-        scatter(group(field.name), array, sink)
-
-
-class _Arrays(ABC):
-    """Packs bits that come in any number, and remembers the last offset."""
-
-    def __init__(self) -> None:
-        self._pending: dict[str, NDArray[np.bool_]] = {}
-        self._last: dict[str, int] = {}
-
-    @abstractmethod
-    def append(self, path: str, values: NDArray[Any]) -> None:
-        """Add to the end of an array."""
-
-    def numbers(self, path: str, values: NDArray[Any]) -> None:
-        self.append(path, values)
-        if path in self._last and len(values):
-            self._last[path] = int(values[-1])
-
-    def last(self, path: str) -> int:
-        if path not in self._last:
-            self._last[path] = 0
-            self.append(path, np.zeros(1, "<i8"))
-        return self._last[path]
-
-    def bits(self, path: str, flags: NDArray[np.bool_]) -> None:
-        if path in self._pending:
-            flags = np.concatenate([self._pending[path], flags])
-        whole = len(flags) // 8 * 8
-        self.append(path, np.packbits(flags[:whole], bitorder="little"))
-        self._pending[path] = flags[whole:]
-
-    def flush(self) -> None:
-        for path, flags in self._pending.items():
-            self.append(path, np.packbits(flags, bitorder="little"))
-        self._pending.clear()
-
-
-class _Spool(_Arrays):
-    """Arrays in files of a folder, as they grow; the columns of no null lose their ``valid``."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self._folder = folder
-        self._arrays: dict[str, tuple[Path, str]] = {}
-        self._nulls: set[str] = set()
-
-    def add(self, table: pa.Table) -> None:
-        for batch in table.to_batches():
-            _scatter(batch, self)
-
-    def bits(self, path: str, flags: NDArray[np.bool_]) -> None:
-        if path.endswith("/valid") and not flags.all():
-            self._nulls.add(path)
-        super().bits(path, flags)
-
-    def append(self, path: str, values: NDArray[Any]) -> None:
-        file, _ = self._arrays.setdefault(
-            path, (self._folder / str(len(self._arrays)), values.dtype.str)
-        )
-        with open(file, "ab") as handle:
-            np.ascontiguousarray(values).tofile(handle)
-
-    def finish(self) -> None:
-        self.flush()
-        for path in [path for path in self._arrays if path.endswith("/valid")]:
-            if path not in self._nulls:
-                self._arrays.pop(path)[0].unlink()
-
-    def lengths(self) -> dict[str, tuple[str, int]]:
-        """The type and the length of each array."""
-        return {
-            path: (dtype, file.stat().st_size // np.dtype(dtype).itemsize)
-            for path, (file, dtype) in self._arrays.items()
-        }
-
-    def copy(self, sink: _Datasets) -> None:
-        for path, (file, dtype) in self._arrays.items():
-            with open(file, "rb") as handle:
-                while len(block := np.fromfile(handle, dtype, _COPY)):
-                    sink.append(path, block)
-
-    def view(self, schema: pa.Schema, rows: int) -> pa.RecordBatch:
-        """All rows, mapped from the files."""
-        buffers = {
-            path: pa.memory_map(str(file), "r").read_buffer()
-            for path, (file, _) in self._arrays.items()
-            if file.stat().st_size
-        }
-        arrays = [gather(group(field.name), field.type, rows, buffers.get) for field in schema]
-        return pa.record_batch(arrays, schema=schema)
-
-
-class _Datasets(_Arrays):
+class _Datasets(Arrays):
     """Arrays in contiguous HDF5 datasets of a known size."""
 
     def __init__(self, file: Any, lengths: dict[str, tuple[str, int]]) -> None:

@@ -29,7 +29,9 @@ import pyarrow as pa
 from search_back.errors import CorruptFile
 
 FORMAT: Final = "search_back.metadata"
-VERSION: Final = 1
+VERSION: Final = 2
+_READABLE: Final = (1, 2)
+"""Version 1 has no codes; all else is as in version 2."""
 OLD_TO_NEW: Final = "old_to_new"
 Layout = Literal["columns", "legacy"]
 
@@ -159,9 +161,9 @@ def read_manifest(path: Path, file: Any) -> Manifest:
     """From an open ``h5py.File``; raises ``CorruptFile``."""
     try:
         version = int(file.attrs["version"])
-        if version != VERSION:
+        if version not in _READABLE:
             raise CorruptFile(
-                f"{path} has layout version {version}, this program reads {VERSION}",
+                f"{path} has layout version {version}, this program reads up to {VERSION}",
                 remedy="update the program, or delete the file: it is built again",
             )
         text = bytes(file["manifest"][()])

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from search_back.errors import CorruptFile
 from search_back.metadata.base import BATCH_ROWS, ColumnStore, present, without_columns
+from search_back.metadata.columns import column_of, take_columns
 from search_back.metadata.folder import data_files, need
 from search_back.metadata.schema import conform, unify
 from search_back.types import IdArray
@@ -86,16 +87,21 @@ class ParquetStore(ColumnStore):
             source = need(data_files(source).parquet, "Parquet", source)
         rows = ParquetSource(source, columns)
         super().__init__(str(rows.files[0].parent), rows.schema, len(rows))
-        self._table = rows.table()
+        table = rows.table()
+        self._columns = {
+            field.name: column_of(table.column(field.name).combine_chunks(), field.type)
+            for field in rows.schema
+        }
 
     def _take(self, ids: IdArray, names: list[str]) -> pa.Table:
         if not names:
             return without_columns(len(ids))
-        return self._table.select(names).take(pa.array(ids))
+        arrays = take_columns({name: self._columns[name] for name in names}, ids)
+        return pa.table(arrays, schema=pa.schema([self._schema.field(name) for name in names]))
 
     def close(self) -> None:
         super().close()
-        self._table = self._schema.empty_table()
+        self._columns = {}
 
 
 def _rows_of(file: pq.ParquetFile) -> pa.Table:
@@ -104,7 +110,7 @@ def _rows_of(file: pq.ParquetFile) -> pa.Table:
 
 def _open(path: Path) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(path, memory_map=True)
+        return pq.ParquetFile(path, memory_map=True, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         raise _corrupt(path, error) from error
 

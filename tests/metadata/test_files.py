@@ -264,3 +264,20 @@ def test_a_value_that_the_common_type_lacks_is_refused(
     with pytest.raises(BadFolder, match=r"'x' of .*0\.parquet is .* does not fit"):
         open_metadata(tmp_path, kind=kind)
     assert not list(tmp_path.glob("*.hdf5"))
+
+
+def test_a_page_whose_checksum_does_not_match_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "metadata/0.parquet"
+    path.parent.mkdir()
+    pq.write_table(
+        pa.table({"url": ["x" * 50, "y" * 50]}),
+        path,
+        write_page_checksum=True,
+        compression="none",
+        use_dictionary=False,
+    )
+    page = b"\x32\0\0\0" + b"x" * 50 + b"\x32\0\0\0"
+    assert page in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(page, page.replace(b"xx\x32", b"xz\x32")))
+    with pytest.raises(CorruptFile, match=r"0\.parquet"):
+        open_metadata(tmp_path)
