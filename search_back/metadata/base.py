@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike
 
-from search_back.errors import InvalidField, UnknownColumn, UnknownId
+from search_back.errors import CorruptFile, InvalidField, UnknownColumn, UnknownId
 from search_back.types import IdArray
 
 Progress = Callable[[int, int], None]
@@ -63,6 +63,21 @@ class ColumnStore(ABC):
         """Every row in the order of ids, at most ``rows`` at a time."""
         for start in range(0, self._rows, rows):
             yield self.take(np.arange(start, min(start + rows, self._rows), dtype=np.int64))
+
+    def verify(self) -> None:
+        """Read everything and raise ``CorruptFile`` for damage that can be seen.
+
+        What that is, is for the kind of file to say: one without checksums shows only broken
+        structure and texts that are no UTF-8.
+        """
+        for table in self.batches():
+            try:
+                table.validate(full=True)
+            except pa.ArrowInvalid as error:
+                raise CorruptFile(
+                    f"the metadata of {self._name} is damaged ({error})",
+                    remedy="restore it, or make it again",
+                ) from error
 
     def close(self) -> None:
         """Let go of files and memory; tables taken before stay valid."""

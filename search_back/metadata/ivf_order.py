@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 
 from search_back.errors import CorruptFile, UnknownId
-from search_back.interfaces import MetadataStore
 from search_back.metadata.base import ColumnStore
 from search_back.types import IdArray
 
@@ -26,7 +25,7 @@ class OrderedStore(ColumnStore):
     outside the rows.
     """
 
-    def __init__(self, inner: MetadataStore, old_to_new: IdArray, *, name: str) -> None:
+    def __init__(self, inner: ColumnStore, old_to_new: IdArray, *, name: str) -> None:
         if len(old_to_new) != len(inner):
             raise CorruptFile(
                 f"{name} has {len(old_to_new)} places for the {len(inner)} rows of {inner}",
@@ -46,6 +45,19 @@ class OrderedStore(ColumnStore):
                 value=error.value,
                 remedy="restore the two files that belong together, or delete both",
             ) from error
+
+    def verify(self) -> None:
+        """As the inner store does; and that every row has one place."""
+        self.inner.verify()
+        seen = np.zeros(self._rows, bool)
+        places = np.asarray(self._old_to_new)
+        seen[places[(places >= 0) & (places < self._rows)]] = True
+        if not seen.all():
+            raise CorruptFile(
+                f"{self._name} does not give every row a place of its own",
+                value=f"{int((~seen).sum())} places missing",
+                remedy="restore it together with the rows, or delete both",
+            )
 
     def close(self) -> None:
         super().close()
