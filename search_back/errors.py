@@ -5,6 +5,7 @@
     SearchBackError
     ├── InputError              the caller's mistake: a field, a picture, a name
     │   ├── InvalidField
+    │   │   └── BadFilter       a filter that cannot be read, and where
     │   ├── BadPicture
     │   ├── LimitExceeded
     │   ├── UnknownIndex
@@ -67,6 +68,16 @@ class InvalidField(InputError):
     def __init__(self, field: str, what: str, *, value: object = None, remedy: str = "") -> None:
         super().__init__(what, value=value, remedy=remedy)
         self.field = field
+
+
+class BadFilter(InvalidField):
+    """A metadata filter that cannot be read; ``position``: of which character, from 0."""
+
+    def __init__(self, what: str, *, position: int, value: object = None, remedy: str = "") -> None:
+        super().__init__(
+            "filter", f"{what}, at character {position + 1}", value=value, remedy=remedy
+        )
+        self.position = position
 
 
 class BadPicture(InputError):
