@@ -1,10 +1,13 @@
 """Filters on metadata: their language, the rows that pass, how to search among them, and facets."""
 
 from search_back.search.filters.filter import Filter
+from search_back.search.filters.masks import FilterCache, passing
 from search_back.search.filters.parser import FilterLimits, parse
 
 __all__ = [
     "Filter",
+    "FilterCache",
     "FilterLimits",
     "parse",
+    "passing",
 ]
