@@ -18,6 +18,7 @@ from search_back.types import (
     EncoderIdentity,
     FloatArray,
     IdArray,
+    IdMask,
     Modality,
     PreparedQuery,
     RuntimeInfo,
@@ -91,10 +92,19 @@ class VectorIndex(Protocol):
 
     def __len__(self) -> int: ...
 
-    def search(self, queries: FloatArray, k: int) -> tuple[FloatArray, IdArray]:
-        """``(n, d)`` float32 → similarities and ids, both ``(n, k)``.
+    def search(
+        self,
+        queries: FloatArray,
+        k: int,
+        *,
+        among: IdMask | None = None,
+        asked_by: Modality | None = None,
+    ) -> tuple[FloatArray, IdArray]:
+        """``(n, d)`` float32 → similarities and ids, both ``(n, ≤ k)``.
 
-        Rows fall in similarity. Where fewer than k are found, ids end in -1.
+        Rows fall in similarity. Where fewer than k are found, ids end in -1 or rows are shorter.
+        ``among``: the ids that may be found; None: all. ``asked_by``: what the queries are made
+        of, since texts look for pictures elsewhere than pictures do; None: either.
         """
         ...
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "demo": "Search the bundled pictures in your browser, in one step.",
     "inference": "Turn pictures and captions into embeddings.",
     "index": "Build a search index from embeddings.",
+    "score": "Show how well and how fast an index answers.",
     "back": "Serve indices: the page and the HTTP API.",
     "export": "Make a model start fast and run fast without torch.",
 }

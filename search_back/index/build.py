@@ -1,58 +1,48 @@
-"""From an embeddings folder to an index folder: choose, train, add, measure, publish."""
+"""From an embeddings folder to an index folder: choose, train, add, tune, measure, publish."""
 
 from __future__ import annotations
 
-import datetime
-import os
-import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import search_back
 from search_back.errors import BadFolder, ConfigError
-from search_back.files import (
-    INDEX_FILES,
-    INDEX_MANIFEST,
-    METADATA_FOLDER,
-    publish,
-    sha256_file,
-    write_json,
-)
-from search_back.index.choose import choose_factory, number_of_lists, parse_bytes
+from search_back.files import INDEX_FILES, INDEX_MANIFEST, METADATA_FOLDER, publish, write_json
+from search_back.index.choose import Choice, choose, parse_bytes
 from search_back.index.embeddings import EmbeddingsFolder, Vectors, open_embeddings
 from search_back.index.faiss_index import FaissIndex
+from search_back.index.fill import Progress, Silent, filled
+from search_back.index.manifest import described, inputs_of
+from search_back.index.measure import make_exams, measure
+from search_back.index.rows import MetadataFiles, check_rows, of_embeddings
 from search_back.index.tune import tune
+from search_back.index.work import WorkFolder, publish_links, work_beside
 from search_back.types import Modality
-
-FORMAT = 1
-POINTS_PER_LIST_TRAINED = 64
-
-
-class Progress(Protocol):
-    """Told what is being done, and how much of it."""
-
-    def start(self, step: str, total: int) -> None: ...
-
-    def advance(self, n: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class BuildSettings:
-    """What ``search-back index`` runs with. Memory in bytes or as text: ``4G``."""
+    """What ``search-back index`` runs with. Memory in bytes or as text: ``4G``.
+
+    ``recall``: the share of the true ten neighbours to find; ``command``: what to record as the
+    call that built the index; ``checkpoint_rows``: how many rows a killed build may lose.
+    """
 
     embeddings_folder: Path
     index_folder: Path
     max_index_memory_usage: str = "4G"
     current_memory_available: str = "16G"
     factory: str | None = None
+    recall: float = 0.95
     copy_metadata: bool = True
     image_subfolder: str | None = None
     text_subfolder: str | None = None
     nb_cores: int | None = None
     overwrite: bool = False
+    command: str = ""
+    checkpoint_rows: int = 250_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,47 +58,172 @@ class BuildReport:
 def build(settings: BuildSettings, *, progress: Progress | None = None) -> BuildReport:
     """Build every index the embeddings allow and publish the folder in one step.
 
+    A build that was killed goes on where it was when it is called again with the same inputs.
     Raises ``BadFolder``, ``CorruptFile`` or ``ConfigError``; the target is then as it was.
     """
-    import faiss
-
     began = time.perf_counter()
-    progress = progress or _Silent()
+    progress = progress or Silent()
     target = settings.index_folder
     _check_target(target, overwrite=settings.overwrite)
-    budget = parse_bytes(settings.max_index_memory_usage, setting="max_index_memory_usage")
-    available = parse_bytes(settings.current_memory_available, setting="current_memory_available")
-    source = open_embeddings(
+    source = _open(settings)
+    choices = {m: _choose(settings, v) for m, v in source.vectors.items()}
+    metadata = None
+    if settings.copy_metadata and source.metadata is not None:
+        metadata = of_embeddings(source.metadata)
+        check_rows(metadata, next(iter(source.vectors.values())).count, source.path)
+    use_cores(settings.nb_cores)
+    inputs = inputs_of(
+        source.path,
+        *(f"{m} {c.factory} {source.vectors[m].count}" for m, c in choices.items()),
+        f"{settings.recall} {settings.nb_cores} {settings.current_memory_available}",
+    )
+    with work_beside(target, inputs) as work:
+        _check_target(target, overwrite=settings.overwrite)  # a cut publication may be undone
+        indices = {
+            modality: build_one(
+                work, modality, source.vectors, choice=choice, settings=settings, progress=progress
+            )
+            for modality, choice in choices.items()
+        }
+        manifest = publish_folder(
+            target, work, indices, metadata, source=source, command=settings.command
+        )
+    notes = [f"{m}: {c.factory}: {c.reason}" for m, c in choices.items()]
+    if metadata is None:
+        notes.append("the index has no metadata: hits will carry ids and similarities only")
+    if source.identity is None:
+        notes.append("the embeddings do not say which encoder made them: give --clip-model")
+    return BuildReport(target, manifest, time.perf_counter() - began, tuple(notes))
+
+
+def build_one(
+    work: WorkFolder,
+    modality: Modality,
+    vectors: Mapping[Modality, Vectors],
+    *,
+    choice: Choice,
+    settings: BuildSettings,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Fill, tune and measure the index of one modality in the work folder: its description."""
+    done = work.stage(modality)
+    if done is not None:
+        return done
+    stored = vectors[modality]
+    path = work.path / INDEX_FILES[modality]
+    raw = filled(
+        path,
+        choice.factory,
+        stored,
+        memory=parse_bytes(settings.current_memory_available, setting="current_memory_available"),
+        checkpoint_rows=settings.checkpoint_rows,
+        progress=progress,
+        name=modality,
+    )
+    about = examined(raw, modality, vectors, recall=settings.recall, progress=progress, path=path)
+    about |= {"factory": choice.factory, "reason": choice.reason}
+    work.finish(modality, about)
+    return about
+
+
+def examined(
+    raw: Any,
+    modality: Modality,
+    vectors: Mapping[Modality, Vectors],
+    *,
+    recall: float,
+    progress: Progress,
+    path: Path,
+) -> dict[str, Any]:
+    """Tune and measure a filled index: what ``index.json`` tells of it."""
+    stored = vectors[modality]
+    index = FaissIndex(raw, threads=0)
+    progress.start(f"{modality}: searching exactly, to compare with", stored.count)
+    exams = make_exams(stored, vectors, advance=progress.advance)
+    progress.start(f"{modality}: tuning and measuring recall", 1)
+    plan = tune(index, exams, recall=recall)
+    measured = measure(index.with_plan(plan), exams)
+    progress.advance(1)
+    return {
+        "file": path.name,
+        "kind": index.kind,
+        "count": stored.count,
+        "dimension": stored.dimension,
+        "bytes": path.stat().st_size,
+        "target_recall_at_10": recall,
+        "search": plan.to_json(),
+        "measured": measured.to_json(),
+    }
+
+
+def publish_folder(
+    target: Path,
+    work: WorkFolder,
+    indices: Mapping[Modality, dict[str, Any]],
+    metadata: MetadataFiles | None,
+    *,
+    source: EmbeddingsFolder,
+    command: str,
+    before: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Publish indices of the work folder with metadata: the contents of ``index.json``.
+
+    ``before``: what the folder that is replaced told, where rows were added to it.
+    """
+    with publish(target) as part:
+        part.mkdir(parents=True)
+        publish_links(
+            {about["file"]: work.path / about["file"] for about in indices.values()}, part
+        )
+        if metadata is not None:
+            (part / METADATA_FOLDER).mkdir()
+            copy(metadata, part / METADATA_FOLDER)
+        columns = metadata.columns if metadata is not None else ()
+        manifest = described(
+            part, indices, columns, source=source, command=command, before=before or {}
+        )
+        write_json(part / INDEX_MANIFEST, manifest)
+    return manifest
+
+
+def copy(metadata: MetadataFiles, folder: Path) -> None:
+    """Copy metadata files under their names."""
+    import shutil
+
+    for name, path in metadata.files.items():
+        shutil.copyfile(path, folder / name)
+
+
+def use_cores(cores: int | None) -> None:
+    """How many threads faiss may use; None: all."""
+    if cores:
+        import faiss
+
+        faiss.omp_set_num_threads(cores)
+
+
+def _open(settings: BuildSettings) -> EmbeddingsFolder:
+    return open_embeddings(
         settings.embeddings_folder,
         image_subfolder=settings.image_subfolder,
         text_subfolder=settings.text_subfolder,
     )
-    if settings.nb_cores:
-        faiss.omp_set_num_threads(settings.nb_cores)
-    notes = []
-    with publish(target) as part:
-        part.mkdir(parents=True)
-        indices = {}
-        for modality, vectors in source.vectors.items():
-            indices[modality] = _build_one(
-                part / INDEX_FILES[modality],
-                modality,
-                source,
-                factory=settings.factory
-                or choose_factory(vectors.count, vectors.dimension, memory=budget),
-                memory=available,
-                progress=progress,
-            )
-        columns: list[str] = []
-        if settings.copy_metadata and source.metadata is not None:
-            columns = _copy_metadata(source.metadata, part / METADATA_FOLDER)
-        else:
-            notes.append("the index has no metadata: hits will carry ids and similarities only")
-        if source.identity is None:
-            notes.append("the embeddings do not say which encoder made them: give --clip-model")
-        manifest = _manifest(source, indices, columns, part)
-        write_json(part / INDEX_MANIFEST, manifest)
-    return BuildReport(target, manifest, time.perf_counter() - began, tuple(notes))
+
+
+def _choose(settings: BuildSettings, vectors: Vectors) -> Choice:
+    if not 0 < settings.recall <= 1:
+        raise ConfigError("recall is a share", value=settings.recall, remedy="write it as 0.95")
+    memory = parse_bytes(settings.max_index_memory_usage, setting="max_index_memory_usage")
+    available = parse_bytes(settings.current_memory_available, setting="current_memory_available")
+    if settings.factory:
+        return Choice(settings.factory, 0, "as asked for")
+    return choose(
+        vectors.count,
+        vectors.dimension,
+        memory=memory,
+        build_memory=available,
+        recall=settings.recall,
+    )
 
 
 def _check_target(target: Path, *, overwrite: bool) -> None:
@@ -125,100 +240,5 @@ def _check_target(target: Path, *, overwrite: bool) -> None:
         raise BadFolder(
             "the index folder holds an index already",
             value=str(target),
-            remedy="choose another folder, or replace it with --overwrite",
+            remedy="choose another folder, replace it with --overwrite, or add to it with --append",
         )
-
-
-def _build_one(
-    path: Path,
-    modality: Modality,
-    source: EmbeddingsFolder,
-    *,
-    factory: str,
-    memory: int,
-    progress: Progress,
-) -> dict[str, Any]:
-    vectors = source.vectors[modality]
-    index = _make(factory, vectors)
-    if not index.is_trained:
-        points = _training_points(index, vectors, memory)
-        progress.start(f"{modality}: training {factory}", points)
-        sample, _ = vectors.sample(points)
-        index.train(sample)
-        progress.advance(points)
-    progress.start(f"{modality}: adding vectors", vectors.count)
-    for block in vectors.blocks():
-        index.add(block)
-        progress.advance(len(block))
-    built = FaissIndex(index, threads=0)
-    progress.start(f"{modality}: measuring recall", 1)
-    settings, measured = tune(built, vectors, source.vectors)
-    progress.advance(1)
-    built.write(path)
-    return {
-        "file": path.name,
-        "factory": factory,
-        "kind": built.kind,
-        "count": vectors.count,
-        "dimension": vectors.dimension,
-        "bytes": path.stat().st_size,
-        "search": {k: v for k, v in asdict(settings).items() if v is not None},
-        "measured": measured.to_json(),
-    }
-
-
-def _make(factory: str, vectors: Vectors) -> Any:
-    import faiss
-
-    try:
-        return faiss.index_factory(vectors.dimension, factory, faiss.METRIC_INNER_PRODUCT)
-    except RuntimeError as error:
-        raise ConfigError(
-            "faiss cannot make that index",
-            value=factory,
-            remedy=str(error).rsplit("Error: ", 1)[-1].strip(),
-        ) from error
-
-
-def _training_points(index: Any, vectors: Vectors, memory: int) -> int:
-    import faiss
-
-    ivf = faiss.try_extract_index_ivf(index)
-    lists = int(ivf.nlist) if ivf is not None else number_of_lists(vectors.count)
-    fitting = memory // (8 * vectors.dimension)  # the sample and faiss's copy of it
-    return int(min(vectors.count, max(lists * POINTS_PER_LIST_TRAINED, 20_000), fitting))
-
-
-def _copy_metadata(source: Path, target: Path) -> list[str]:
-    import pyarrow.parquet as pq
-
-    target.mkdir()
-    columns: list[str] = []
-    for file in sorted(source.glob("*.parquet")):
-        shutil.copyfile(file, target / file.name)
-        columns += [c for c in pq.read_schema(file).names if c not in columns]
-    return columns
-
-
-def _manifest(
-    source: EmbeddingsFolder, indices: Mapping[Modality, Any], columns: list[str], folder: Path
-) -> dict[str, Any]:
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
-    return {
-        "format": FORMAT,
-        "encoder": source.identity.to_json() if source.identity else None,
-        "image_root": source.manifest.get("image_root"),
-        "indices": indices,
-        "columns": columns,
-        "checksums": {f.relative_to(folder).as_posix(): sha256_file(f) for f in files},
-        "embeddings_folder": str(source.path.resolve()),
-        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "search_back": search_back.__version__,
-        "cores": os.cpu_count(),
-    }
-
-
-class _Silent:
-    def start(self, step: str, total: int) -> None: ...
-
-    def advance(self, n: int) -> None: ...

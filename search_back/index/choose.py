@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
 
 from search_back.errors import ConfigError
 
-FLAT_UP_TO = 20_000
-POINTS_PER_LIST = 39  # faiss warns below this many training points a centroid
-_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-_CODES = (256, 192, 128, 96, 64, 48, 32, 24, 16, 8)
+FLAT_UP_TO: Final = 20_000
+POINTS_PER_LIST: Final = 39  # faiss warns below this many training points a centroid
+SURE_RECALL: Final = 0.98  # above this, 8-bit scalars lose too many of the true neighbours
+ID_BYTES: Final = 8
+_UNITS: Final = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+_CODES: Final = (256, 192, 128, 96, 64, 48, 32, 24, 16, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A faiss factory string, the bytes it takes, and why it was chosen, in one line."""
+
+    factory: str
+    bytes: int
+    reason: str
 
 
 def parse_bytes(text: str | int, *, setting: str) -> int:
@@ -21,35 +35,70 @@ def parse_bytes(text: str | int, *, setting: str) -> int:
     return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
-def choose_factory(count: int, dimension: int, *, memory: int) -> str:
-    """A faiss factory string for ``count`` vectors in at most ``memory`` bytes.
+def choose(
+    count: int, dimension: int, *, memory: int, build_memory: int, recall: float = 0.95
+) -> Choice:
+    """The fastest index of ``count`` vectors that fits and can reach a recall.
 
-    Small collections are searched exactly. Larger ones go into inverted lists, as 8-bit scalars
-    where they fit and as product codes where they do not. Raises ``ConfigError`` where even the
-    smallest codes do not fit.
+    ``memory``: bytes that it may take when it serves; ``build_memory``: when it is built, where
+    growing arrays are there twice. Raises ``ConfigError`` where not even the smallest codes fit.
     """
-    if count <= FLAT_UP_TO and 4 * count * dimension <= memory:
-        return "Flat"
-    lists = number_of_lists(count)
-    table = 4 * lists * dimension
-    per_vector = (memory - table) / max(1, count) - 8  # 8: the id
-    if per_vector >= dimension:
-        return f"IVF{lists},SQ8"
-    for code in _CODES:
-        if code <= per_vector and dimension % code == 0:
-            # np: without polysemous codes, which take minutes to train and are not used here.
-            return f"OPQ{code}_{dimension},IVF{lists},PQ{code}x8np"
+    limit = min(memory, build_memory // 2)
+    for choice in _from_best(count, dimension, recall):
+        if choice.bytes <= limit:
+            return choice
+    remedy = "--max-index-memory-usage" if memory <= limit else "--current-memory-available"
     raise ConfigError(
         f"{count} vectors of {dimension} dimensions do not fit the memory budget",
-        value=f"{memory} bytes",
-        remedy="raise --max-index-memory-usage",
+        value=f"{limit} bytes",
+        remedy=f"raise {remedy}",
     )
 
 
+def _from_best(count: int, dimension: int, recall: float) -> Iterator[Choice]:
+    if count <= FLAT_UP_TO:
+        yield Choice("Flat", 4 * count * dimension, "few enough to compare with every one")
+    lists = number_of_lists(count)
+    table = 4 * lists * dimension
+    exact = 2 * dimension
+
+    def choice(factory: str, per_vector: int, reason: str) -> Choice:
+        return Choice(factory, table + count * (per_vector + ID_BYTES), reason)
+
+    if dimension % 2 == 0:
+        # Two dimensions a 4-bit code: compared 32 at a time in registers.
+        coarse = f"IVF{lists},PQ{dimension // 2}x4fs"
+        yield choice(
+            f"{coarse},Refine(SQfp16)",
+            dimension // 4 + exact,
+            "short codes find candidates, half-precision vectors score them; they fit",
+        )
+        if recall <= SURE_RECALL:
+            yield choice(
+                f"{coarse},Refine(SQ8)",
+                dimension // 4 + dimension,
+                "short codes find candidates, 8-bit vectors score them; longer ones do not fit",
+            )
+    yield choice(f"IVF{lists},SQfp16", exact, "half-precision vectors in lists fit")
+    yield choice(
+        f"IVF{lists},SQ8", dimension, "8-bit vectors in lists fit, and nothing more exact does"
+    )
+    for code in _CODES:
+        if dimension % code == 0:
+            # np: without polysemous codes, which take minutes to train and are not used here.
+            yield choice(
+                f"OPQ{code}_{dimension},IVF{lists},PQ{code}x8np",
+                code,
+                f"only codes of {code} bytes fit: recall may stay below {recall:g}",
+            )
+
+
 def number_of_lists(count: int) -> int:
-    """A power of two near ``4 √count``, with enough points for each list to be trained."""
-    wanted = 4 * math.sqrt(max(1, count))
-    lists: int = 2 ** max(0, round(math.log2(wanted)))
+    """A power of two from ``√count`` up to its double, with enough points to train each list.
+
+    Four-bit codes are compared so fast that more lists cost more to choose from than they save.
+    """
+    lists: int = 2 ** max(0, math.ceil(math.log2(math.sqrt(max(1, count)))))
     while lists > 1 and lists * POINTS_PER_LIST > count:
         lists //= 2
     return lists

@@ -27,14 +27,19 @@ class Vectors:
     def count(self) -> int:
         return sum(len(p) for p in self.parts)
 
-    def blocks(self, rows: int = 16_384) -> Iterator[FloatArray]:
-        """Every row once, in order, as ``(≤ rows, d)`` float32 of unit length.
+    def blocks(self, rows: int = 16_384, *, start: int = 0) -> Iterator[FloatArray]:
+        """Every row from ``start`` once, in order, as ``(≤ rows, d)`` float32 of unit length.
 
         Unit length again: float16 rounded it, and similarities of 1.0001 would come of that.
         """
         for part in self.parts:
-            for start in range(0, len(part), rows):
-                yield normalise(part[start : start + rows])
+            for first in range(min(start, len(part)), len(part), rows):
+                yield normalise(part[first : first + rows])
+            start = max(0, start - len(part))
+
+    def followed_by(self, other: Vectors) -> Vectors:
+        """The rows of both."""
+        return Vectors((*self.parts, *other.parts), self.dimension)
 
     def sample(self, n: int, *, seed: int = 0) -> tuple[FloatArray, np.ndarray[Any, Any]]:
         """``min(n, count)`` random rows and their numbers, rising."""

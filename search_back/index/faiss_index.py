@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import math
-import threading
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from search_back.errors import BadFolder, CorruptFile, DimensionMismatch, UnknownId
-from search_back.types import FloatArray, IdArray
+from search_back.index.exact import Nearest
+from search_back.index.parameters import call_parameters, graph_of, takes_selector
+from search_back.index.plan import SearchPlan, SearchSettings, Step
+from search_back.index.stored import StoredVectors
+from search_back.types import FloatArray, IdArray, IdMask, Modality
 
-POPULATED = "populated.index"
-OVERFETCH = 2
-
-
-@dataclass(frozen=True, slots=True)
-class SearchSettings:
-    """How much of an index a query looks at: parameters of the call, as tuned for the index.
-
-    ``nprobe``: inverted lists, None: as the file says; ``ef_search``: candidates of a graph;
-    ``k_factor``: candidates per result that a refining index scores again.
-    """
-
-    nprobe: int | None = None
-    ef_search: int | None = None
-    k_factor: float | None = None
+POPULATED: Final = "populated.index"
+UNTUNED_FOR: Final = 10  # results that the nprobe of a file without a plan is taken to be meant for
+GRAPH_SHARE: Final = 10  # a graph that may find fewer than 1 in so many ids is scanned instead
+SCANNED_AT_ONCE: Final = 8_192
 
 
 class FaissIndex:
@@ -39,17 +29,19 @@ class FaissIndex:
     from several threads, whose teams would otherwise wait for each other.
     """
 
-    def __init__(
-        self, index: Any, settings: SearchSettings | None = None, *, threads: int = 1
-    ) -> None:
+    def __init__(self, index: Any, plan: SearchPlan | None = None, *, threads: int = 1) -> None:
         import faiss
 
         self._faiss: Any = faiss
         # The object itself, not a downcast of it: a downcast does not keep its memory alive.
         self._index: Any = index
-        self._settings = settings or SearchSettings()
+        top: Any = faiss.downcast_index(index)
+        # faiss passes the selector of a call through an id map only if nothing else is between.
+        self._map: Any | None = top if isinstance(top, faiss.IndexIDMap) else None
+        self._inner: Any = faiss.downcast_index(top.index) if self._map is not None else top
+        self._stored = StoredVectors(self._inner)
+        self._plan = plan if plan is not None and plan.steps else self._plan_of_file()
         self._threads = threads
-        self._lock = threading.Lock()
 
     @property
     def dimension(self) -> int:
@@ -70,119 +62,182 @@ class FaissIndex:
         """The inverted file inside, or None where the index has none."""
         return self._faiss.try_extract_index_ivf(self._index)
 
-    def search(self, queries: FloatArray, k: int) -> tuple[FloatArray, IdArray]:
-        """``(n, d)`` float32 → similarities and ids, ``(n, k)``, best first, padded with -1.
+    @property
+    def graph(self) -> Any | None:
+        """The HNSW graph inside, or None where the index has none."""
+        return graph_of(self._inner)
 
-        L2 indices are answered in inner products, ``1 - distance / 2`` for unit vectors.
+    @property
+    def refines(self) -> bool:
+        """Whether candidates are found by short codes and scored again by longer ones."""
+        return isinstance(self._inner, self._faiss.IndexRefine)
+
+    @cached_property
+    def is_exact(self) -> bool:
+        """Whether vectors come back as they were given, to half precision at least."""
+        return not self.renumbers and _keeps_exactly(self._inner)
+
+    @property
+    def raw(self) -> Any:
+        """The faiss object, for what adds to it: nothing that serves may."""
+        return self._index
+
+    def search(
+        self,
+        queries: FloatArray,
+        k: int,
+        *,
+        among: IdMask | None = None,
+        asked_by: Modality | None = None,
+    ) -> tuple[FloatArray, IdArray]:
+        """``(n, d)`` float32 → similarities and ids, best first, padded with -1.
+
+        Both are ``(n, min(k, ids that may be found))``. L2 indices are answered in inner
+        products, ``1 - distance / 2`` for unit vectors.
         """
         if queries.ndim != 2 or queries.shape[1] != self.dimension:
             raise DimensionMismatch(
                 f"the index holds {self.dimension}-d vectors", value=queries.shape
             )
-        k = min(k, len(self))
-        if k == 0:
+        total = len(self)
+        mask = None if among is None else self._by_place(among)
+        findable = total if mask is None else min(mask.count, total)
+        k = min(k, findable)
+        if k <= 0:
             empty = (len(queries), 0)
             return np.empty(empty, np.float32), np.empty(empty, np.int64)
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         if self._threads:
             # The number belongs to the calling thread, so each has to set it.
             self._faiss.omp_set_num_threads(self._threads)
-        scores, ids = self._index.search(queries, k, params=self._parameters(self._index, k))
+        if mask is not None and self._is_scanned(mask):
+            scores, places = self._scan(queries, k, mask.ids)
+        else:
+            scores, places = self._search(queries, k, mask, asked_by)
+        if self._map is not None:
+            places = np.where(places >= 0, self._ids_by_place[places], -1)
+        return scores, places
+
+    def _search(
+        self, queries: FloatArray, k: int, mask: IdMask | None, asked_by: Modality | None
+    ) -> tuple[FloatArray, IdArray]:
+        # The k best of a tenth of the ids are about the 10 k best of all.
+        share = 1.0 if mask is None else mask.count / len(self)
+        breadth = int(min(len(self), k / share))
+        wide, near = self._plan.at(breadth, asked_by), self._plan.at(k, asked_by)
+        settings = SearchSettings(wide.nprobe, wide.ef_search, near.k_factor)
+        selector = None if mask is None else self._faiss.IDSelectorBitmap(mask.bits)
+        parameters = call_parameters(self._inner, k, settings, breadth=breadth, selector=selector)
+        scores, places = self._inner.search(queries, k, params=parameters)
         if self._index.metric_type == self._faiss.METRIC_L2:
             scores = np.float32(1) - scores / np.float32(2)
-        return scores, ids
+        return scores, places
 
-    def _parameters(self, index: Any, k: int) -> Any:
-        """The per-call parameters for an index, wrapper by wrapper; None where it takes none."""
-        faiss, settings = self._faiss, self._settings
-        index = faiss.downcast_index(index)
-        if isinstance(index, faiss.IndexPreTransform):
-            inner = self._parameters(index.index, k)
-            return faiss.SearchParametersPreTransform(index_params=inner) if inner else None
-        if isinstance(index, faiss.IndexIDMap):
-            return self._parameters(index.index, k)
-        if isinstance(index, faiss.IndexRefine):
-            k_factor = settings.k_factor or float(index.k_factor)
-            inner = self._parameters(index.base_index, math.ceil(k * k_factor))
-            return faiss.IndexRefineSearchParameters(k_factor=k_factor, base_index_params=inner)
-        if isinstance(index, faiss.IndexIVF):
-            return faiss.SearchParametersIVF(nprobe=self._nprobe(index, k))
-        if isinstance(index, faiss.IndexHNSW):
-            ef = max(settings.ef_search or int(index.hnsw.efSearch), k)
-            return faiss.SearchParametersHNSW(efSearch=ef)
-        return None
+    def _is_scanned(self, mask: IdMask) -> bool:
+        """Whether the ids of a mask are compared one by one instead of searched for."""
+        if not takes_selector(self._inner):
+            return True
+        return self.graph is not None and mask.count * GRAPH_SHARE < len(self)
 
-    def _nprobe(self, ivf: Any, k: int) -> int:
-        """Lists to visit: as tuned, and at least so many that they hold a multiple of k."""
-        wanted = self._settings.nprobe or int(ivf.nprobe)
-        holding = math.ceil(OVERFETCH * k * ivf.nlist / max(1, ivf.ntotal))
-        return int(min(ivf.nlist, max(wanted, holding)))
+    def _scan(self, queries: FloatArray, k: int, places: IdArray) -> tuple[FloatArray, IdArray]:
+        best = Nearest(len(queries), k)
+        places = places[places < len(self)]
+        for start in range(0, len(places), SCANNED_AT_ONCE):
+            some = places[start : start + SCANNED_AT_ONCE]
+            best.see(queries @ self._stored.take(some).T, some)
+        return best.scores, best.ids
+
+    def _by_place(self, mask: IdMask) -> IdMask:
+        """A mask of ids as one of places in which vectors were added."""
+        if self._map is None:
+            return mask
+        ids = self._ids_by_place
+        known = (ids >= 0) & (ids < mask.rows)
+        passing = np.zeros(len(ids), dtype=np.bool_)
+        passing[known] = mask.passing[ids[known]]
+        return IdMask.of(passing)
 
     def reconstruct(self, ids: IdArray) -> FloatArray:
         """Stored vectors of ``(n,)`` ids: ``(n, d)`` float32; raises ``UnknownId``."""
         ids = np.ascontiguousarray(ids, dtype=np.int64)
-        if not len(ids):
-            return np.empty((0, self.dimension), dtype=np.float32)
-        return np.asarray(self._reconstruct(self._index, ids), dtype=np.float32)
-
-    def _reconstruct(self, index: Any, ids: IdArray) -> FloatArray:
-        faiss = self._faiss
-        index = faiss.downcast_index(index)
-        if isinstance(index, faiss.IndexIDMap):
-            return self._reconstruct(index.index, self._positions(ids))
-        if ids.min() < 0 or ids.max() >= index.ntotal:
-            raise UnknownId("the index has no such id", value=ids.tolist()[:10])
-        self._prepare_direct_map()
-        rows: FloatArray = index.reconstruct_batch(ids)
-        return rows
-
-    def _prepare_direct_map(self) -> None:
-        """An inverted file finds a vector by its id only with this table of 8 bytes an id."""
-        ivf = self.ivf
-        if ivf is None or ivf.direct_map.type != self._faiss.DirectMap.NoMap:
-            return
-        with self._lock:
-            if ivf.direct_map.type == self._faiss.DirectMap.NoMap:
-                ivf.make_direct_map(True)
+        if self._threads:
+            self._faiss.omp_set_num_threads(self._threads)
+        return self._stored.take(ids if self._map is None else self._places(ids))
 
     @cached_property
     def renumbers(self) -> bool:
         """Whether ids are other than the positions 0 … n - 1 in which vectors were added."""
-        if not isinstance(self._faiss.downcast_index(self._index), self._faiss.IndexIDMap):
+        if self._map is None:
             return False
-        known, order = self._id_map
-        numbers = np.arange(len(self))
-        return not (np.array_equal(known, numbers) and np.array_equal(order, numbers))
+        return not np.array_equal(self._ids_by_place, np.arange(len(self)))
 
     @cached_property
-    def _id_map(self) -> tuple[IdArray, IdArray]:
-        ids = self._faiss.vector_to_array(self._index.id_map)
-        order = np.argsort(ids, kind="stable")
-        return ids[order], order
+    def _ids_by_place(self) -> IdArray:
+        assert self._map is not None
+        ids: IdArray = self._faiss.vector_to_array(self._map.id_map)
+        return ids
 
-    def _positions(self, ids: IdArray) -> IdArray:
-        known, order = self._id_map
+    @cached_property
+    def _places_by_id(self) -> tuple[IdArray, IdArray]:
+        order = np.argsort(self._ids_by_place, kind="stable")
+        return self._ids_by_place[order], order
+
+    def _places(self, ids: IdArray) -> IdArray:
+        known, order = self._places_by_id
+        if not len(known):
+            raise UnknownId("the index has no such id", value=ids.tolist()[:10])
         at = np.minimum(np.searchsorted(known, ids), len(known) - 1)
         missing = known[at] != ids
         if missing.any():
             raise UnknownId("the index has no such id", value=ids[missing].tolist()[:10])
         return order[at]
 
-    def with_settings(self, settings: SearchSettings) -> FaissIndex:
-        """The same index searched with other settings."""
-        return FaissIndex(self._index, settings, threads=self._threads)
+    def _plan_of_file(self) -> SearchPlan:
+        """What the file says, growing with k up to every list."""
+        ivf = self.ivf
+        if ivf is None or len(self) <= UNTUNED_FOR:
+            return SearchPlan({})
+        few = Step(UNTUNED_FOR, SearchSettings(nprobe=int(ivf.nprobe)))
+        every = Step(len(self), SearchSettings(nprobe=int(ivf.nlist)))
+        return SearchPlan({"image": (few, every)})
 
-    def write(self, path: Path) -> None:
-        """Write the index as one file."""
-        self._faiss.write_index(self._index, str(path))
+    def with_plan(self, plan: SearchPlan) -> FaissIndex:
+        """The same index searched with other settings."""
+        return FaissIndex(self._index, plan, threads=self._threads)
+
+    def with_settings(self, settings: SearchSettings) -> FaissIndex:
+        """The same index searched with the same settings whatever is asked."""
+        return self.with_plan(SearchPlan.of(settings))
+
+    def on_threads(self, threads: int) -> FaissIndex:
+        """The same index, a search of which may use so many threads."""
+        return FaissIndex(self._index, self._plan, threads=threads)
+
+    @property
+    def plan(self) -> SearchPlan:
+        return self._plan
 
     def close(self) -> None:
         """Drop the index and its mapped files."""
-        self._index = None
+        self._index = self._map = self._inner = None
+        del self._stored
+
+
+def _keeps_exactly(index: Any) -> bool:
+    import faiss
+
+    index = faiss.downcast_index(index)
+    if isinstance(index, faiss.IndexRefine):
+        return _keeps_exactly(index.refine_index)
+    if isinstance(index, faiss.IndexHNSW):
+        return _keeps_exactly(index.storage)
+    if isinstance(index, faiss.IndexScalarQuantizer | faiss.IndexIVFScalarQuantizer):
+        return bool(index.sq.qtype == faiss.ScalarQuantizer.QT_fp16)
+    return isinstance(index, faiss.IndexFlat | faiss.IndexIVFFlat)
 
 
 def open_index(
-    path: Path, *, memory_mapping: bool = False, settings: SearchSettings | None = None
+    path: Path, *, memory_mapping: bool = False, plan: SearchPlan | None = None
 ) -> FaissIndex:
     """Read an index: a file, or a folder with ``populated.index`` and its inverted lists.
 
@@ -199,7 +254,7 @@ def open_index(
     if not file.is_file():
         raise BadFolder("there is no index file", value=str(file), remedy="run search-back index")
     try:
-        return FaissIndex(faiss.read_index(str(file), flags), settings)
+        return FaissIndex(faiss.read_index(str(file), flags), plan)
     except RuntimeError as error:
         raise CorruptFile(
             f"faiss cannot read {file}",

@@ -2,123 +2,142 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
-import numpy as np
+from search_back.index.faiss_index import FaissIndex
+from search_back.index.measure import LADDER, MANY, Exam, Exams
+from search_back.index.parameters import least_nprobe
+from search_back.index.plan import SearchPlan, SearchSettings, Step
+from search_back.types import Modality
 
-from search_back.index.embeddings import Vectors
-from search_back.index.faiss_index import FaissIndex, SearchSettings
-from search_back.types import FloatArray, IdArray, Modality
+MARGIN: Final = 0.005  # asked for beyond the target, since other queries are a little harder
+K_FACTORS: Final = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)
+STALLED: Final = 0.002  # of recall gained by a doubling: more of the same will not do
+# Scoring a candidate again reads its vector from anywhere in memory. Measured against reading
+# codes one after another, the wait is worth so many bytes of them.
+RANDOM_READ_BYTES: Final = 4_000
 
-K = 10
-TARGET_RECALL = 0.95
-QUERIES = 200
 
+def tune(index: FaissIndex, exams: Mapping[Modality, Exams], *, recall: float) -> SearchPlan:
+    """The cheapest settings that reach a recall, for each kind of query and rising k.
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """Recall and latency of an index at the settings it will be searched with.
-
-    ``recall_at_10``: share of the true ten neighbours found, by kind of query; ``p50_ms``: of one
-    query a call, on all threads.
+    Cost is counted in bytes read, not in time, so that the same vectors give the same plan on a
+    busy machine. Where nothing reaches the recall the plan holds what came nearest.
     """
+    if index.ivf is None and index.graph is None and not index.refines:
+        return SearchPlan({})
+    steps: dict[Modality, tuple[Step, ...]] = {}
+    for kind, exam in exams.items():
+        found = []
+        for k in LADDER:
+            if k > LADDER[0] and k * 10 > len(index):
+                break
+            questions = exam.many if k >= MANY else exam.tuning
+            found.append(Step(k, _cheapest(index, questions, k, recall + MARGIN)))
+        steps[kind] = _rising([*found, _everything(index)])
+    return SearchPlan(steps)
 
-    recall_at_10: Mapping[Modality, float]
-    p50_ms: float
-    queries: int
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+def _cheapest(index: FaissIndex, exam: Exam, k: int, target: float) -> SearchSettings:
+    target = min(target, 1.0)
+    best: tuple[float, SearchSettings] | None = None
+    nearest: tuple[float, SearchSettings] = (-1.0, SearchSettings())
+    factors: tuple[float | None, ...] = (None,)
+    if index.refines:
+        factors = tuple(f for f in K_FACTORS if f == 1 or f * k <= len(index))
+    for factor in factors:
+        reached, settings = _least(index, exam, k, target, factor)
+        if reached >= target:
+            cost = _cost(index, settings, k)
+            if best is not None and cost >= best[0]:
+                break  # more candidates only cost from here on
+            best = cost, settings
+        elif reached > nearest[0]:
+            nearest = reached, settings
+    return best[1] if best is not None else nearest[1]
 
 
-def tune(
-    index: FaissIndex, stored: Vectors, queries: Mapping[Modality, Vectors]
-) -> tuple[SearchSettings, Measured]:
-    """The least ``nprobe`` that reaches ``TARGET_RECALL`` for every kind of query.
+def _least(
+    index: FaissIndex, exam: Exam, k: int, target: float, factor: float | None
+) -> tuple[float, SearchSettings]:
+    """The recall and the settings of the least breadth that reaches a target, if any does."""
+    widths = list(_breadths(index, k))
 
-    ``queries``: for each kind (``image``, ``text``) vectors to draw ``QUERIES`` rows from; a row
-    that is itself stored is not counted as its own neighbour, since that one is always found.
-    """
-    drawn = {kind: v.sample(QUERIES, seed=1) for kind, v in queries.items()}
-    own = {
-        kind: numbers if queries[kind] is stored else None for kind, (_, numbers) in drawn.items()
-    }
-    truth = {
-        kind: exact_neighbours(stored, rows, K, exclude=own[kind])
-        for kind, (rows, _) in drawn.items()
-    }
-    settings = SearchSettings()
-    for settings in _candidates(index):
-        recall = {
-            kind: _recall(index.with_settings(settings), rows, truth[kind], own[kind])
-            for kind, (rows, _) in drawn.items()
-        }
-        if min(recall.values()) >= TARGET_RECALL:
-            break
-    tuned = index.with_settings(settings)
-    rows = next(iter(drawn.values()))[0]
-    return settings, Measured(
-        recall_at_10={kind: round(value, 4) for kind, value in recall.items()},
-        p50_ms=round(_median_ms(tuned, rows[:50]), 3),
-        queries=len(rows),
+    def recall(i: int) -> float:
+        return exam.recall(index.with_settings(_settings(index, widths[i], factor)), k)
+
+    low, high, reached, before = -1, 0, recall(0), -1.0
+    while reached < target and high < len(widths) - 1:
+        if reached - before < STALLED and before > 0:
+            return reached, _settings(index, widths[high], factor)
+        before, low = reached, high
+        high = min(len(widths) - 1, high + 3)  # three steps double the breadth
+        reached = recall(high)
+    while reached >= target and high - low > 1:
+        middle = (low + high) // 2
+        value = recall(middle)
+        if value >= target:
+            high, reached = middle, value
+        else:
+            low = middle
+    return reached, _settings(index, widths[high], factor)
+
+
+def _settings(index: FaissIndex, breadth: int, factor: float | None) -> SearchSettings:
+    if index.ivf is not None:
+        return SearchSettings(nprobe=breadth, k_factor=factor)
+    return SearchSettings(ef_search=breadth if index.graph is not None else None, k_factor=factor)
+
+
+def _breadths(index: FaissIndex, k: int) -> Iterator[int]:
+    """Lists to visit or candidates to keep, each a quarter more than the one before."""
+    if index.ivf is not None:
+        first, last = max(1, least_nprobe(index.ivf, k)), int(index.ivf.nlist)
+    elif index.graph is not None:
+        first, last = max(16, k), len(index)
+    else:
+        first = last = 1
+    breadth = min(first, last)
+    while breadth < last:
+        yield breadth
+        breadth = max(breadth + 1, round(breadth * 2 ** (1 / 3)))
+    yield last
+
+
+def _everything(index: FaissIndex) -> Step:
+    """All vectors are among the results of a search through every list."""
+    ivf = index.ivf
+    return Step(
+        len(index),
+        SearchSettings(
+            nprobe=int(ivf.nlist) if ivf is not None else None,
+            ef_search=len(index) if index.graph is not None else None,
+            k_factor=1.0 if index.refines else None,
+        ),
     )
 
 
-def exact_neighbours(
-    stored: Vectors, queries: FloatArray, k: int, *, exclude: IdArray | None = None
-) -> IdArray:
-    """The true nearest rows by inner product: ``(n, k)`` int64, padded with -1.
-
-    ``exclude``: for each query one row that does not count. One pass over the vectors.
-    """
-    best = np.full((len(queries), 0), -np.inf, dtype=np.float32)
-    ids = np.empty((len(queries), 0), dtype=np.int64)
-    start = 0
-    for block in stored.blocks():
-        scores = queries @ block.T
-        numbers = np.arange(start, start + len(block))
-        if exclude is not None:
-            mine = (exclude >= start) & (exclude < start + len(block))
-            scores[mine, exclude[mine] - start] = -np.inf
-        best = np.concatenate([best, scores], axis=1)
-        ids = np.concatenate([ids, np.broadcast_to(numbers, scores.shape)], axis=1)
-        keep = np.argsort(-best, axis=1, kind="stable")[:, :k]
-        best, ids = np.take_along_axis(best, keep, 1), np.take_along_axis(ids, keep, 1)
-        start += len(block)
-    return np.where(np.isfinite(best), ids, -1)
+def _rising(steps: list[Step]) -> tuple[Step, ...]:
+    """Steps whose breadth never falls as k grows, each k once."""
+    result: list[Step] = []
+    for step in sorted(steps, key=lambda s: s.k):
+        settings = step.settings
+        if result:
+            wider = result[-1].settings.at_least(settings)
+            settings = SearchSettings(wider.nprobe, wider.ef_search, settings.k_factor)
+        if result and result[-1].k == step.k:
+            result.pop()
+        result.append(Step(step.k, settings))
+    return tuple(result)
 
 
-def _candidates(index: FaissIndex) -> Iterator[SearchSettings]:
-    ivf = index.ivf
-    if ivf is None:
-        yield SearchSettings()
-        return
-    nprobe = 1
-    while nprobe < ivf.nlist:
-        yield SearchSettings(nprobe=nprobe)
-        nprobe *= 2
-    yield SearchSettings(nprobe=int(ivf.nlist))
-
-
-def _recall(index: FaissIndex, queries: FloatArray, truth: IdArray, own: IdArray | None) -> float:
-    _, found = index.search(queries, K + 1)
-    if own is not None:
-        found = np.where(found == own[:, None], -1, found)
-    hits = [
-        len(set(f[f >= 0].tolist()[:K]) & set(t[t >= 0].tolist()))
-        for f, t in zip(found, truth, strict=True)
-    ]
-    wanted = int((truth >= 0).sum())
-    return sum(hits) / wanted if wanted else 1.0
-
-
-def _median_ms(index: FaissIndex, queries: FloatArray) -> float:
-    times = []
-    for query in queries:
-        start = time.perf_counter()
-        index.search(query[None], K)
-        times.append(time.perf_counter() - start)
-    return float(np.median(times)) * 1e3 if times else 0.0
+def _cost(index: FaissIndex, settings: SearchSettings, k: int) -> float:
+    candidates = k * (settings.k_factor or 0.0)
+    ivf: Any = index.ivf
+    scanned = 0.0
+    if ivf is not None and settings.nprobe is not None:
+        scanned = settings.nprobe * len(index) / ivf.nlist * ivf.code_size
+    elif settings.ef_search is not None:
+        scanned = float(settings.ef_search * RANDOM_READ_BYTES)
+    return scanned + candidates * RANDOM_READ_BYTES

@@ -11,7 +11,7 @@ from typing import Any, Final
 from search_back.config import IndexOptions
 from search_back.errors import BadFolder, ConfigError, CorruptFile
 from search_back.files import INDEX_FILES, INDEX_MANIFEST, METADATA_FOLDER, read_json
-from search_back.index import FaissIndex, SearchSettings, ivf_order, open_index
+from search_back.index import FaissIndex, SearchPlan, check_seal, ivf_order, open_index
 from search_back.interfaces import MetadataStore, VectorIndex
 from search_back.metadata import MetadataKind, NoMetadata, open_metadata
 from search_back.types import MODALITIES, EncoderIdentity, IdArray, Modality
@@ -47,10 +47,11 @@ def open_snapshot(
     for modality in MODALITIES:
         path = folder / INDEX_FILES[modality]
         if path.exists():
+            check_seal(folder, path.name, manifest)
             indices[modality] = open_index(
                 path,
                 memory_mapping=options.enable_faiss_memory_mapping,
-                settings=_search_settings(folder, manifest, modality),
+                plan=_search_plan(folder, manifest, modality),
             )
     if not indices:
         raise BadFolder(
@@ -75,12 +76,11 @@ def open_snapshot(
     )
 
 
-def _search_settings(
-    folder: Path, manifest: Mapping[str, Any], modality: Modality
-) -> SearchSettings:
+def _search_plan(folder: Path, manifest: Mapping[str, Any], modality: Modality) -> SearchPlan:
     try:
-        return SearchSettings(**manifest.get("indices", {}).get(modality, {}).get("search", {}))
-    except (AttributeError, TypeError) as error:
+        about = manifest.get("indices", {}).get(modality, {})
+        return SearchPlan.from_json(about.get("search", {}))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise _bad_manifest(folder, error) from error
 
 

@@ -12,11 +12,11 @@ import pytest
 
 from search_back.errors import BadFolder, ConfigError, CorruptFile
 from search_back.files import sha256_file
-from search_back.index import open_index
+from search_back.index import SearchPlan, SearchSettings, open_index
 from search_back.index.build import BuildSettings, build
-from search_back.index.choose import choose_factory, number_of_lists, parse_bytes
+from search_back.index.choose import choose, number_of_lists, parse_bytes
 from search_back.index.embeddings import open_embeddings
-from search_back.index.tune import exact_neighbours
+from search_back.index.exact import Questions, exact_neighbours
 from search_back.types import EncoderIdentity, FloatArray
 from search_back.vectors import normalise
 
@@ -81,16 +81,21 @@ def test_an_inverted_file_is_tuned_to_its_recall(tmp_path: Path) -> None:
     report = build(settings(tmp_path, factory="IVF32,Flat"))
     about = report.manifest["indices"]["image"]
     assert about["measured"]["recall_at_10"]["image"] >= 0.95
-    assert 1 < about["search"]["nprobe"] <= 32
-    # One step less would not have been enough, else the search settings waste time.
-    index = open_index(tmp_path / "index/image.index")
-    queries = vectors[:200]
+    step = about["search"]["image"][0]
+    assert step["k"] == 10
+    assert 1 < step["nprobe"] < 32
+    # Half as much would not have been enough, else the search settings waste time.
+    index = open_index(tmp_path / "index/image.index", plan=SearchPlan.from_json(about["search"]))
     stored = open_embeddings(tmp_path / "embeddings").vectors["image"]
-    truth = exact_neighbours(stored, queries, 10)
-    less = index.with_settings(type(index._settings)(nprobe=about["search"]["nprobe"] // 4))
-    found = less.search(queries, 10)[1]
-    recall = np.mean([len(set(t) & set(f)) / 10 for t, f in zip(truth, found, strict=True)])
-    assert recall < 0.95
+    queries = stored.sample(256, seed=1)[0]
+    (truth,) = exact_neighbours(stored.blocks(), [Questions(queries, np.full(256, -1), 10)])
+
+    def recall(nprobe: int) -> float:
+        found = index.with_settings(SearchSettings(nprobe=nprobe)).search(queries, 10)[1]
+        return float(np.mean([np.isin(t, f).mean() for t, f in zip(truth, found, strict=True)]))
+
+    assert recall(step["nprobe"]) >= 0.95 > recall(step["nprobe"] // 2)
+    assert about["search"]["image"][-1] == {"k": 4000, "nprobe": 32}
 
 
 def test_partitions_are_read_by_their_numbers(tmp_path: Path, vectors: FloatArray) -> None:
@@ -135,13 +140,17 @@ def test_a_build_that_fails_leaves_nothing(
 ) -> None:
     write_embeddings(tmp_path / "embeddings", vectors)
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError("the disk is full")
 
     monkeypatch.setattr("search_back.index.build.tune", fail)
     with pytest.raises(OSError, match="full"):
         build(settings(tmp_path))
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["embeddings"]
+    # But for what the next build goes on with.
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".index.work", "embeddings"]
+    monkeypatch.undo()
+    build(settings(tmp_path))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["embeddings", "index"]
 
 
 def test_broken_embeddings_are_named(tmp_path: Path, vectors: FloatArray) -> None:
@@ -170,20 +179,38 @@ def test_a_factory_that_faiss_does_not_know(tmp_path: Path, vectors: FloatArray)
     ("count", "dimension", "memory", "expected"),
     [
         (2_000, 192, "4G", "Flat"),
-        (1_000_000, 512, "4G", "IVF4096,SQ8"),
-        (1_000_000, 512, "200M", "OPQ128_512,IVF4096,PQ128x8np"),
-        (20_000, 512, "1M", ConfigError),
+        (1_000_000, 512, "4G", "IVF1024,PQ256x4fs,Refine(SQfp16)"),
+        (1_000_000, 512, "1G", "IVF1024,PQ256x4fs,Refine(SQ8)"),
+        (1_000_000, 512, "600M", "IVF1024,SQ8"),
+        (1_000_000, 512, "200M", "OPQ128_512,IVF1024,PQ128x8np"),
+        (1_000_000, 333, "4G", "IVF1024,SQfp16"),
+        (20_000, 512, "100K", ConfigError),
     ],
 )
 def test_the_kind_follows_count_and_memory(
     count: int, dimension: int, memory: str, expected: str | type[Exception]
 ) -> None:
     budget = parse_bytes(memory, setting="max_index_memory_usage")
-    if isinstance(expected, str):
-        assert choose_factory(count, dimension, memory=budget) == expected
-    else:
+    if not isinstance(expected, str):
         with pytest.raises(expected, match="max-index-memory-usage"):
-            choose_factory(count, dimension, memory=budget)
+            choose(count, dimension, memory=budget, build_memory=2**40)
+        return
+    choice = choose(count, dimension, memory=budget, build_memory=2**40)
+    assert choice.factory == expected
+    assert choice.bytes <= budget
+    assert choice.reason
+
+
+def test_a_high_recall_is_not_left_to_8_bits() -> None:
+    sure = choose(10**6, 512, memory=2**30, build_memory=2**40, recall=0.99)
+    assert sure.factory == "IVF1024,SQ8" or "SQfp16" in sure.factory
+
+
+def test_the_memory_of_the_build_bounds_the_kind() -> None:
+    choice = choose(10**6, 512, memory=4 * 2**30, build_memory=2 * 2**30)
+    assert choice.factory == "IVF1024,PQ256x4fs,Refine(SQ8)"
+    with pytest.raises(ConfigError, match="current-memory-available"):
+        choose(10**6, 512, memory=4 * 2**30, build_memory=2**20)
 
 
 def test_lists_have_enough_points() -> None:
@@ -210,7 +237,53 @@ def test_exact_neighbours_are_exact_over_many_blocks(tmp_path: Path) -> None:
     exact = np.concatenate(list(stored.blocks()))
     queries, numbers = stored.sample(20)
     scores = queries @ exact.T
-    assert (exact_neighbours(stored, queries, 5)[:, 0] == numbers).all()
+    nobody = np.full(20, -1)
+    whole, others, many = exact_neighbours(
+        stored.blocks(3_000),
+        [
+            Questions(queries, nobody, 5),
+            Questions(queries, numbers, 5),
+            Questions(queries, numbers, 15_000),
+        ],
+    )
+    assert (whole[:, 0] == numbers).all()
     scores[np.arange(20), numbers] = -np.inf
-    expected = np.argsort(-scores, axis=1, kind="stable")[:, :5]
-    assert exact_neighbours(stored, queries, 5, exclude=numbers).tolist() == expected.tolist()
+    expected = np.argsort(-scores, axis=1, kind="stable")
+    assert others.tolist() == expected[:, :5].tolist()
+    assert [set(row) for row in many] == [set(row) for row in expected[:, :15_000]]
+
+
+def test_one_row_is_enough(tmp_path: Path, vectors: FloatArray) -> None:
+    write_embeddings(tmp_path / "embeddings", vectors[:1])
+    report = build(settings(tmp_path))
+    assert report.manifest["indices"]["image"]["count"] == 1
+
+
+def test_metadata_without_leading_zeros_keeps_its_order(
+    tmp_path: Path, vectors: FloatArray
+) -> None:
+    write_embeddings(tmp_path / "embeddings", vectors, parts=12)
+    build(settings(tmp_path))
+    files = sorted((tmp_path / "index/metadata").glob("*.parquet"))
+    paths = [path for file in files for path in pq.read_table(file)["image_path"].to_pylist()]
+    assert paths == [f"{i}.jpg" for i in range(900)]
+
+
+def test_metadata_of_another_length_is_refused(tmp_path: Path, vectors: FloatArray) -> None:
+    folder = write_embeddings(tmp_path / "embeddings", vectors)
+    pq.write_table(pa.table({"image_path": ["1.jpg"]}), folder / "metadata/metadata_0.parquet")
+    with pytest.raises(CorruptFile, match="1 rows"):
+        build(settings(tmp_path))
+
+
+def test_the_description_tells_how_it_was_made(tmp_path: Path, vectors: FloatArray) -> None:
+    write_embeddings(tmp_path / "embeddings", vectors)
+    command = "search-back index --embeddings-folder embeddings"
+    manifest = build(settings(tmp_path, command=command, factory="IVF4,Flat")).manifest
+    assert manifest["command"] == command
+    assert manifest["embeddings_folders"] == [str(tmp_path / "embeddings")]
+    about = manifest["indices"]["image"]
+    assert (about["factory"], about["target_recall_at_10"]) == ("IVF4,Flat", 0.95)
+    assert set(about["measured"]) == {
+        *("recall_at_1", "recall_at_10", "recall_at_100", "p50_ms", "p95_ms", "queries")
+    }
