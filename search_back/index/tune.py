@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from search_back.index.faiss_index import FaissIndex
@@ -11,16 +11,22 @@ from search_back.index.parameters import least_nprobe
 from search_back.index.plan import SearchPlan, SearchSettings, Step
 from search_back.types import Modality
 
-MARGIN: Final = 0.005  # asked for beyond the target, since other queries are a little harder
-K_FACTORS: Final = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)
+MARGIN: Final = 0.01  # asked for beyond the target, since other queries may be a little harder
+K_FACTORS: Final = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0)
 STALLED: Final = 0.002  # of recall gained by a doubling: more of the same will not do
 # Scoring a candidate again reads its vector from anywhere in memory. Measured against reading
 # codes one after another, the wait is worth so many bytes of them.
 RANDOM_READ_BYTES: Final = 4_000
 
 
-def tune(index: FaissIndex, exams: Mapping[Modality, Exams], *, recall: float) -> SearchPlan:
-    """The cheapest settings that reach a recall, for each kind of query and rising k.
+def tune(
+    index: FaissIndex,
+    exams: Mapping[Modality, Exams],
+    *,
+    recall: float,
+    ladder: Sequence[int] = LADDER,
+) -> SearchPlan:
+    """The cheapest settings that reach a recall, for each kind of query and each k of a ladder.
 
     Cost is counted in bytes read, not in time, so that the same vectors give the same plan on a
     busy machine. Where nothing reaches the recall the plan holds what came nearest.
@@ -30,8 +36,8 @@ def tune(index: FaissIndex, exams: Mapping[Modality, Exams], *, recall: float) -
     steps: dict[Modality, tuple[Step, ...]] = {}
     for kind, exam in exams.items():
         found = []
-        for k in LADDER:
-            if k > LADDER[0] and k * 10 > len(index):
+        for k in ladder:
+            if k > ladder[0] and k * 10 > len(index):
                 break
             questions = exam.many if k >= MANY else exam.tuning
             found.append(Step(k, _cheapest(index, questions, k, recall + MARGIN)))

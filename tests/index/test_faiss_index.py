@@ -259,6 +259,8 @@ def test_the_order_of_an_inverted_file_is_its_lists(
     assert ivf is not None
     sizes = [ivf.invlists.list_size(i) for i in range(ivf.nlist)]
     raw = faiss.downcast_index(index.raw)
+    if isinstance(raw, faiss.IndexRefine):
+        raw = faiss.downcast_index(raw.base_index)
     inside = raw.chain.at(0).apply(vectors) if isinstance(raw, faiss.IndexPreTransform) else None
     _, owner = ivf.quantizer.search(vectors if inside is None else inside, 1)
     assert owner[order, 0].tolist() == np.repeat(np.arange(ivf.nlist), sizes).tolist()
