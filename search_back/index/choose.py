@@ -94,11 +94,13 @@ def _from_best(count: int, dimension: int, recall: float) -> Iterator[Choice]:
 
 
 def number_of_lists(count: int) -> int:
-    """A power of two from ``√count`` up to its double, with enough points to train each list.
+    """A power of two near ``2 √count``, with enough points to train each list.
 
-    Four-bit codes are compared so fast that more lists cost more to choose from than they save.
+    With ``√count`` lists a query spent five times as long on comparing codes as on choosing
+    lists; many more lists take long to train.
     """
-    lists: int = 2 ** max(0, math.ceil(math.log2(math.sqrt(max(1, count)))))
+    wanted = 2 * math.sqrt(max(1, count))
+    lists: int = 2 ** max(0, round(math.log2(wanted)))
     while lists > 1 and lists * POINTS_PER_LIST > count:
         lists //= 2
     return lists

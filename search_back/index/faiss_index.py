@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,7 @@ POPULATED: Final = "populated.index"
 UNTUNED_FOR: Final = 10  # results that the nprobe of a file without a plan is taken to be meant for
 GRAPH_SHARE: Final = 10  # a graph that may find fewer than 1 in so many ids is scanned instead
 SCANNED_AT_ONCE: Final = 8_192
+PREPARED: Final = 256  # parameters that are kept for calls to come
 
 
 class FaissIndex:
@@ -42,6 +44,7 @@ class FaissIndex:
         self._stored = StoredVectors(self._inner)
         self._plan = plan if plan is not None and plan.steps else self._plan_of_file()
         self._threads = threads
+        self._prepared: dict[tuple[int, Modality | None], tuple[Any]] = {}
 
     @property
     def dimension(self) -> int:
@@ -121,17 +124,37 @@ class FaissIndex:
     def _search(
         self, queries: FloatArray, k: int, mask: IdMask | None, asked_by: Modality | None
     ) -> tuple[FloatArray, IdArray]:
-        # The k best of a tenth of the ids are about the 10 k best of all.
-        share = 1.0 if mask is None else mask.count / len(self)
-        breadth = int(min(len(self), k / share))
-        wide, near = self._plan.at(breadth, asked_by), self._plan.at(k, asked_by)
-        settings = SearchSettings(wide.nprobe, wide.ef_search, near.k_factor)
-        selector = None if mask is None else self._faiss.IDSelectorBitmap(mask.bits)
-        parameters = call_parameters(self._inner, k, settings, breadth=breadth, selector=selector)
+        if mask is None:
+            parameters = self._parameters(k, asked_by)
+        else:
+            # The k best of a tenth of the ids are about the 10 k best of all.
+            breadth = min(len(self), math.ceil(k * len(self) / mask.count))
+            selector = self._faiss.IDSelectorBitmap(mask.bits)
+            parameters = self._new_parameters(k, breadth, asked_by, selector)
         scores, places = self._inner.search(queries, k, params=parameters)
         if self._index.metric_type == self._faiss.METRIC_L2:
             scores = np.float32(1) - scores / np.float32(2)
         return scores, places
+
+    def _parameters(self, k: int, asked_by: Modality | None) -> Any:
+        """Those of a search without a mask, which faiss only reads, so that calls share them.
+
+        Making them takes as long as comparing thousands of codes.
+        """
+        prepared = self._prepared.get((k, asked_by))
+        if prepared is None:
+            if len(self._prepared) >= PREPARED:
+                self._prepared.clear()
+            prepared = (self._new_parameters(k, k, asked_by, None),)
+            self._prepared[k, asked_by] = prepared
+        return prepared[0]
+
+    def _new_parameters(
+        self, k: int, breadth: int, asked_by: Modality | None, selector: Any
+    ) -> Any:
+        wide, near = self._plan.at(breadth, asked_by), self._plan.at(k, asked_by)
+        settings = SearchSettings(wide.nprobe, wide.ef_search, near.k_factor)
+        return call_parameters(self._inner, k, settings, breadth=breadth, selector=selector)
 
     def _is_scanned(self, mask: IdMask) -> bool:
         """Whether the ids of a mask are compared one by one instead of searched for."""
@@ -220,6 +243,7 @@ class FaissIndex:
     def close(self) -> None:
         """Drop the index and its mapped files."""
         self._index = self._map = self._inner = None
+        self._prepared.clear()
         del self._stored
 
 

@@ -179,11 +179,11 @@ def test_a_factory_that_faiss_does_not_know(tmp_path: Path, vectors: FloatArray)
     ("count", "dimension", "memory", "expected"),
     [
         (2_000, 192, "4G", "Flat"),
-        (1_000_000, 512, "4G", "IVF1024,PQ256x4fs,Refine(SQfp16)"),
-        (1_000_000, 512, "1G", "IVF1024,PQ256x4fs,Refine(SQ8)"),
-        (1_000_000, 512, "600M", "IVF1024,SQ8"),
-        (1_000_000, 512, "200M", "OPQ128_512,IVF1024,PQ128x8np"),
-        (1_000_000, 333, "4G", "IVF1024,SQfp16"),
+        (1_000_000, 512, "4G", "IVF2048,PQ256x4fs,Refine(SQfp16)"),
+        (1_000_000, 512, "1G", "IVF2048,PQ256x4fs,Refine(SQ8)"),
+        (1_000_000, 512, "600M", "IVF2048,SQ8"),
+        (1_000_000, 512, "200M", "OPQ128_512,IVF2048,PQ128x8np"),
+        (1_000_000, 333, "4G", "IVF2048,SQfp16"),
         (20_000, 512, "100K", ConfigError),
     ],
 )
@@ -203,12 +203,12 @@ def test_the_kind_follows_count_and_memory(
 
 def test_a_high_recall_is_not_left_to_8_bits() -> None:
     sure = choose(10**6, 512, memory=2**30, build_memory=2**40, recall=0.99)
-    assert sure.factory == "IVF1024,SQ8" or "SQfp16" in sure.factory
+    assert sure.factory == "IVF2048,SQ8" or "SQfp16" in sure.factory
 
 
 def test_the_memory_of_the_build_bounds_the_kind() -> None:
     choice = choose(10**6, 512, memory=4 * 2**30, build_memory=2 * 2**30)
-    assert choice.factory == "IVF1024,PQ256x4fs,Refine(SQ8)"
+    assert choice.factory == "IVF2048,PQ256x4fs,Refine(SQ8)"
     with pytest.raises(ConfigError, match="current-memory-available"):
         choose(10**6, 512, memory=4 * 2**30, build_memory=2**20)
 
