@@ -218,6 +218,13 @@ class Query:
     when None); ``columns``: which metadata columns (all when None; unknown ones are left out).
     ``wishes``: names of optional models the caller would like applied; those that are not
     loaded come back in ``Page.ignored``.
+
+    ``filter``: on the metadata, in the language of ``search.filters``. ``threshold``: the least
+    similarity, exactly. ``deduplicate``: by embedding; ``deduplicate_by``: by a column.
+    ``group_by``: the best ``per_group`` hits of each value of a column. ``diversity``: 0 … 1, by
+    maximal marginal relevance. ``facets``: columns whose values among the hits are counted.
+    ``fill``: look further until k hits are left; otherwise the k nearest are what is left over
+    from. ``cursor``: behind which hit to go on (``Page.next``), which implies ``fill``.
     """
 
     terms: tuple[Term, ...]
@@ -227,6 +234,15 @@ class Query:
     columns: tuple[str, ...] | None = None
     deduplicate: bool = False
     wishes: tuple[str, ...] = ()
+    filter: str | None = None
+    threshold: float | None = None
+    deduplicate_by: str | None = None
+    group_by: str | None = None
+    per_group: int = 1
+    diversity: float = 0.0
+    facets: tuple[str, ...] = ()
+    fill: bool = False
+    cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,14 +254,52 @@ class Hit:
     metadata: Mapping[str, Any] | None = None
 
 
+Edge = int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class ValueFacet:
+    """Values and how often they come: falling, ties in the order of values.
+
+    ``others``: how many more there are, of values that come less often; ``nulls``: how many rows,
+    or elements of lists, are null.
+    """
+
+    values: tuple[tuple[str | bool | int, int], ...]
+    others: int
+    nulls: int
+
+
+@dataclass(frozen=True, slots=True)
+class RangeFacet:
+    """The span of numbers or times, and how many lie in each of about 20 equal parts of it.
+
+    ``counts[i]`` lie at ``edges[i]`` or above and below ``edges[i + 1]``; the last part includes
+    its end. Times are ISO 8601. ``least`` and ``greatest`` are None, and the rest is empty, where
+    there is no value. ``others``: how many are infinite or NaN; ``nulls``: as above.
+    """
+
+    least: Edge | None
+    greatest: Edge | None
+    edges: tuple[Edge, ...]
+    counts: tuple[int, ...]
+    others: int
+    nulls: int
+
+
+Facet = ValueFacet | RangeFacet
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Page:
     """The answer to a :class:`Query`, best first.
 
     ``ids``: ``(n,)`` int64 without duplicates or padding; ``similarities``: ``(n,)`` float32,
-    never rising; ``metadata``: a table whose row i belongs to hit i, for the first
-    ``metadata.num_rows`` hits. ``cut_texts``: how many texts of the query were longer than the
-    encoder reads, and were read up to there.
+    never rising unless grouped or diversified; ``metadata``: a table whose row i belongs to hit i,
+    for the first ``metadata.num_rows`` hits. ``cut_texts``: how many texts of the query were
+    longer than the encoder reads, and were read up to there. ``facets``: by column. ``offset``:
+    how many hits stand before these; ``next``: the cursor behind them, None where there are no
+    more, or where neither ``fill`` nor a cursor was given.
     """
 
     ids: IdArray
@@ -253,6 +307,9 @@ class Page:
     metadata: pa.Table
     ignored: tuple[str, ...] = ()
     cut_texts: int = 0
+    facets: Mapping[str, Facet] = field(default_factory=dict)
+    offset: int = 0
+    next: str | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

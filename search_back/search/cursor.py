@@ -16,7 +16,7 @@ from search_back.errors import InvalidField
 from search_back.types import Query
 
 # What changes how much of a result is shown, and nothing of its hits and their order.
-_SHOWN = frozenset({"k", "metadata_k", "columns"})
+_SHOWN = frozenset({"k", "metadata_k", "columns", "facets", "fill", "cursor"})
 _FORMAT = b"cursor 1\n"  # sealed with every cursor, so that one of another format is foreign
 _MAC_BYTES = 16
 _LONGEST = 2048

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 import numpy as np
 
 from search_back.errors import InputError, NoSuchModality
 from search_back.interfaces import Encoder, Snapshot, StepTimer, VectorIndex
-from search_back.search.compose import compose
-from search_back.search.dedup import first_of_each
-from search_back.search.knn import nearest
-from search_back.types import Page, Query, TextTerm
-from search_back.vectors import normalise
+from search_back.search.compose import Composed, compose
+from search_back.search.cursor import CursorSeal, query_hash
+from search_back.search.filters import FilterCache, facet_counts, parse
+from search_back.search.paging import Pager, Section
+from search_back.search.ranking import Ranker
+from search_back.search.result_cache import ResultCache
+from search_back.types import IdMask, ImageTerm, Modality, Page, Query, TextTerm
+
+_MASK_BYTES: Final = 64 << 20
 
 
 class SearchEngine:
@@ -20,8 +25,8 @@ class SearchEngine:
 
     ``snapshot`` and ``encoder`` are called once a query, so a new index or model is taken up by
     the next one while those under way finish on the old. ``text_encoders``: by the wish that asks
-    for it, another encoder for a query's words; each gives None where it cannot be had. Safe to
-    call from several threads.
+    for it, another encoder for a query's words; each gives None where it cannot be had. ``secret``:
+    shared by engines that take each other's cursors. Safe to call from several threads.
     """
 
     def __init__(
@@ -31,11 +36,14 @@ class SearchEngine:
         timer: StepTimer,
         *,
         text_encoders: Mapping[str, Callable[[], Encoder | None]] | None = None,
+        secret: bytes | None = None,
     ) -> None:
         self._snapshot = snapshot
         self._encoder = encoder
         self._timer = timer
         self._text_encoders = text_encoders or {}
+        self._masks = FilterCache(_MASK_BYTES)
+        self._pager = Pager(ResultCache(), CursorSeal(secret))
 
     @property
     def snapshot(self) -> Snapshot:
@@ -48,30 +56,62 @@ class SearchEngine:
         snapshot = self._snapshot()
         index = _index(snapshot, query)
         texts, ignored = self._wished(query)
-        composed = compose(
+        composed = _Once(
+            lambda: compose(
+                query,
+                snapshot=snapshot,
+                index=index,
+                encoder=self._encoder,
+                timer=self._timer,
+                texts=texts,
+            )
+        )
+        ranker = Ranker(
             query,
+            lambda: composed.value.vector,
             snapshot=snapshot,
             index=index,
-            encoder=self._encoder,
+            mask=self._mask(snapshot, query),
+            asked_by=_asked_by(query),
             timer=self._timer,
-            texts=texts,
         )
-        with self._timer("knn_index_time"):
-            similarities, ids = nearest(index, composed.vector, query.k)
-        if query.deduplicate and len(ids) > 1:
-            with self._timer("dedup_time"):
-                keep = first_of_each(normalise(index.reconstruct(ids)))
-            similarities, ids = similarities[keep], ids[keep]
+        if query.fill or query.cursor is not None:
+            section = self._pager.page(
+                ranker.beginning,
+                version=f"{snapshot.name} {snapshot.version}",
+                query=query_hash(query, texts=texts.identity.key if texts else None),
+                k=query.k,
+                cursor=query.cursor,
+            )
+        else:
+            composed.value  # noqa: B018 — a query that cannot be composed is refused in any case
+            ranking = ranker.nearest(query.k)
+            section = Section(ranking.similarities, ranking.ids, 0, None)
+        ids = section.ids
         shown = ids if query.metadata_k is None else ids[: max(0, query.metadata_k)]
         with self._timer("metadata_get_time"):
             metadata = snapshot.metadata.take(shown, _columns(snapshot, query))
+        facets = facet_counts(snapshot.metadata, query.facets, ids) if query.facets else {}
         return Page(
             ids=ids.astype(np.int64, copy=False),
-            similarities=similarities,
+            similarities=section.similarities,
             metadata=metadata,
             ignored=ignored,
-            cut_texts=composed.cut_texts,
+            cut_texts=composed.value.cut_texts if composed.done else 0,
+            facets=facets,
+            offset=section.offset,
+            next=section.next,
         )
+
+    def _mask(self, snapshot: Snapshot, query: Query) -> IdMask | None:
+        """The ids that pass the filter; None where all may be found."""
+        if query.filter is None:
+            return None
+        filter_ = parse(query.filter, snapshot.metadata.schema)
+        mask = self._masks.passing(
+            filter_, snapshot.metadata, version=(snapshot.name, snapshot.version)
+        )
+        return None if mask.count == mask.rows else mask
 
     def _wished(self, query: Query) -> tuple[Encoder | None, tuple[str, ...]]:
         """The encoder that the query wishes for its words, and the wishes that come to nothing."""
@@ -87,6 +127,33 @@ class SearchEngine:
                 if encoder is None:
                     ignored.append(wish)
         return found, tuple(ignored)
+
+
+class _Once:
+    """A value that is made when it is first asked for."""
+
+    def __init__(self, make: Callable[[], Composed]) -> None:
+        self._make = make
+        self._value: Composed | None = None
+
+    @property
+    def done(self) -> bool:
+        return self._value is not None
+
+    @property
+    def value(self) -> Composed:
+        if self._value is None:
+            self._value = self._make()
+        return self._value
+
+
+def _asked_by(query: Query) -> Modality | None:
+    """What all terms are made of; None where they differ, or nobody can tell."""
+    kinds: set[Modality | None] = {
+        "text" if isinstance(term, TextTerm) else "image" if isinstance(term, ImageTerm) else None
+        for term in query.terms
+    }
+    return kinds.pop() if len(kinds) == 1 else None
 
 
 def _index(snapshot: Snapshot, query: Query) -> VectorIndex:

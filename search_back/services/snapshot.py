@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -69,11 +70,26 @@ def open_snapshot(
         )
     return FolderSnapshot(
         name=name,
-        version=str(manifest.get("created", "")),
+        version=_version(folder),
         identity=_identity(folder, manifest),
         indices=indices,
         metadata=metadata,
     )
+
+
+def _version(folder: Path) -> str:
+    """16 hex digits of the sizes and times of the files that hold vectors and rows.
+
+    Not what the manifest says: another program's folder has none. Equal in all processes that
+    serve the folder.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.name.startswith((".", "metadata.hdf5", "metadata_reo")):
+            found = path.stat()
+            line = f"{path.relative_to(folder)}\0{found.st_size}\0{found.st_mtime_ns}\n"
+            digest.update(line.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:16]
 
 
 def _search_plan(folder: Path, manifest: Mapping[str, Any], modality: Modality) -> SearchPlan:

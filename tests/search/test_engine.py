@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -20,92 +16,20 @@ from search_back.errors import (
     NoSuchModality,
     UnknownId,
 )
-from search_back.interfaces import MetadataStore, VectorIndex
 from search_back.search import SearchEngine
 from search_back.types import (
     EmbeddingTerm,
     EncoderIdentity,
     FloatArray,
-    IdArray,
     ImageTerm,
     ItemTerm,
-    Modality,
     Query,
     TextTerm,
     Tokens,
 )
 from search_back.vectors import normalise
 from tests.fakes import FakeEncoder, picture_bytes
-
-
-class ArrayIndex:
-    """Exact search in numpy; ``noise``: what it returns beside results, as real ones may."""
-
-    kind = "array"
-
-    def __init__(self, vectors: FloatArray, noise: Sequence[int] = ()) -> None:
-        self.vectors = vectors
-        self.noise = list(noise)
-
-    @property
-    def dimension(self) -> int:
-        return int(self.vectors.shape[1])
-
-    def __len__(self) -> int:
-        return len(self.vectors)
-
-    def search(self, queries: FloatArray, k: int) -> tuple[FloatArray, IdArray]:
-        scores = queries @ self.vectors.T
-        ids = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-        best = np.take_along_axis(scores, ids, 1)
-        extra = np.array([self.noise] * len(queries), dtype=np.int64).reshape(len(queries), -1)
-        low = np.full(extra.shape, -9, dtype=np.float32)
-        return np.concatenate([best, low], 1), np.concatenate([ids, extra], 1)
-
-    def reconstruct(self, ids: IdArray) -> FloatArray:
-        if len(ids) and (ids.min() < 0 or ids.max() >= len(self)):
-            raise UnknownId("no such id", value=ids.tolist())
-        return self.vectors[ids]
-
-    def close(self) -> None: ...
-
-
-class TableStore:
-    def __init__(self, table: pa.Table) -> None:
-        self.table = table
-
-    @property
-    def schema(self) -> pa.Schema:
-        return self.table.schema
-
-    def __len__(self) -> int:
-        return int(self.table.num_rows)
-
-    def take(self, ids: IdArray, columns: Sequence[str] | None = None) -> pa.Table:
-        return self.table.select(columns or self.table.column_names).take(pa.array(ids))
-
-    def close(self) -> None: ...
-
-
-@dataclass
-class FakeSnapshot:
-    indices: Mapping[Modality, VectorIndex]
-    metadata: MetadataStore
-    identity: EncoderIdentity | None = None
-    name: str = "things"
-    version: str = "1"
-
-
-@dataclass
-class Steps:
-    """Records which steps were timed."""
-
-    seen: list[str] = field(default_factory=list)
-
-    def __call__(self, step: str) -> nullcontext[None]:
-        self.seen.append(step)
-        return nullcontext()
-
+from tests.search.fakes import ArrayIndex, FakeSnapshot, Steps, TableStore
 
 N, D = 200, 8
 

@@ -33,7 +33,7 @@ class Exact:
     def __len__(self) -> int:
         return len(self._vectors)
 
-    def search(self, queries: FloatArray, k: int) -> tuple[FloatArray, IdArray]:
+    def search(self, queries: FloatArray, k: int, **options: object) -> tuple[FloatArray, IdArray]:
         similarities = self._vectors @ queries[0]
         ids = np.lexsort((-np.arange(len(self)), -similarities))[:k]
         missing = k - len(ids)

@@ -28,7 +28,7 @@ class Stored:
     def __len__(self) -> int:
         return len(self._vectors)
 
-    def search(self, queries: FloatArray, k: int) -> tuple[FloatArray, IdArray]:
+    def search(self, queries: FloatArray, k: int, **options: object) -> tuple[FloatArray, IdArray]:
         raise AssertionError("rescoring does not search")
 
     def reconstruct(self, ids: IdArray) -> FloatArray:

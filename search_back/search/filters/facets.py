@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -14,41 +13,8 @@ from search_back.search.filters.evaluate import plain, read
 from search_back.search.filters.kinds import Kind, find, kind_of, plain_type, remedy_for
 from search_back.search.filters.masks import BATCH_ROWS
 from search_back.search.filters.nodes import Column
-from search_back.search.filters.tally import Edge, Scale, Spread, Tally
-from search_back.types import IdArray, IdMask
-
-
-@dataclass(frozen=True, slots=True)
-class ValueFacet:
-    """Values and how often they come: falling, ties in the order of values.
-
-    ``others``: how many more there are, of values that come less often; ``nulls``: how many rows,
-    or elements of lists, are null.
-    """
-
-    values: tuple[tuple[str | bool | int, int], ...]
-    others: int
-    nulls: int
-
-
-@dataclass(frozen=True, slots=True)
-class RangeFacet:
-    """The span of numbers or times, and how many lie in each of about 20 equal parts of it.
-
-    ``counts[i]`` lie at ``edges[i]`` or above and below ``edges[i + 1]``; the last part includes
-    its end. Times are ISO 8601. ``least`` and ``greatest`` are None, and the rest is empty, where
-    there is no value. ``others``: how many are infinite or NaN; ``nulls``: as above.
-    """
-
-    least: Edge | None
-    greatest: Edge | None
-    edges: tuple[Edge, ...]
-    counts: tuple[int, ...]
-    others: int
-    nulls: int
-
-
-Facet = ValueFacet | RangeFacet
+from search_back.search.filters.tally import Scale, Spread, Tally
+from search_back.types import Facet, IdArray, IdMask, RangeFacet, ValueFacet
 
 
 def facet_counts(

@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from search_back.types import Edge
+
 BINS: Final = 20
 _INT64: Final = (1 << 63) - 1
 _UINT64: Final = (1 << 64) - 1
 _MS_OF_DAY: Final = 86_400_000
 _MERGED_FROM: Final = 1 << 16
-
-Edge = int | float | str
 
 
 class Tally:

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from search_back.errors import InvalidField, UnknownColumn
 from search_back.metadata.none import NoMetadata
-from search_back.search.filters import Facet, RangeFacet, ValueFacet, facet_counts
+from search_back.search.filters import facet_counts
 from search_back.search.filters.instants import Instant
-from search_back.types import IdMask
+from search_back.types import Facet, IdMask, RangeFacet, ValueFacet
 
 from .reference import POOLS, TableStore, rows_of, table_of
 
