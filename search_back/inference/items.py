@@ -91,7 +91,8 @@ class Reader(Protocol):
     ``inputs``: absolute paths, for the manifest. ``image_root``: the folder that the
     pictures lie below, None where they are no files. ``scan``: ``cheap`` where a scan costs no
     more than listing names, ``never`` where it would cost as much as the run. ``schema``: of the
-    records of its items.
+    records of its items. ``waits``: whether blobs come from afar, so that several should be read
+    at a time.
     """
 
     @property
@@ -105,6 +106,9 @@ class Reader(Protocol):
 
     @property
     def schema(self) -> pa.Schema: ...
+
+    @property
+    def waits(self) -> bool: ...
 
     def units(self) -> Iterator[Unit]:
         """Every unit, always in the same order; nothing is opened before its entries are read."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +13,10 @@ from search_back.files import EMBEDDING_FOLDERS, EMBEDDINGS_MANIFEST, publish, s
 from search_back.inference.distributors import Span, distributor
 from search_back.inference.identity import Run, input_digest
 from search_back.inference.items import Reader
-from search_back.inference.mapper import Batch, batches
+from search_back.inference.mapper import Batch
 from search_back.inference.merge import merge
 from search_back.inference.output import write_manifest, write_stats
+from search_back.inference.pipeline import embedded
 from search_back.inference.plan import Plan, make_plan
 from search_back.inference.report import InferenceReport, Progress, Tally
 from search_back.inference.settings import InferenceSettings
@@ -92,18 +93,16 @@ class Job:
         self._check_failures()
 
     def _embed(self, work: Work, plan: Plan, contents: Contents, span: Span) -> None:
-        settings = self._settings
-        source = Source(self._reader, plan, subset_size=settings.subset_size, start=span.start)
-        entries = source.entries()
-        stream = batches(
-            entries,
-            self._encoder,
+        settings, reader = self._settings, self._reader
+        source = Source(reader, plan, subset_size=settings.subset_size, start=span.start)
+        with embedded(
+            source,
             plan,
-            batch_size=settings.batch_size,
-            workers=settings.num_prepro_workers,
+            settings,
+            encoder=self._encoder,
             text_encoder=self._text_encoder,
-        )
-        with closing(entries), closing(stream):
+            waits=reader.waits,
+        ) as stream:
             more = True
             while more:
                 with work.shard(contents) as writer:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search_back.errors import SearchBackError
+from search_back.inference.bounded import bounded_map
 from search_back.inference.items import (
     Blob,
     Row,
@@ -31,7 +31,6 @@ from search_back.types import FloatArray
 _GROUP: Final = 32
 
 In = TypeVar("In")
-Out = TypeVar("Out")
 Found = TypeVar("Found")
 
 
@@ -88,27 +87,6 @@ def prepare(placed: Placed, encoder: Encoder, plan: Plan) -> Prepared:
             return result
     result.row = Row(entry.image_path, caption, metadata, entry.record)
     return result
-
-
-def bounded_map(
-    function: Callable[[In], Out], inputs: Iterable[In], *, workers: int, look_ahead: int
-) -> Generator[Out, None, None]:
-    """``map`` in threads, in order, never more than ``look_ahead`` inputs ahead of the consumer.
-
-    Close it, or exhaust it: the threads end with it. An exception of ``function`` is raised in
-    its turn.
-    """
-    pending: deque[Future[Out]] = deque()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="inference")
-    try:
-        for value in inputs:
-            pending.append(pool.submit(function, value))
-            if len(pending) >= look_ahead:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def batches(

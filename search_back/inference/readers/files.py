@@ -39,6 +39,7 @@ class FilesReader:
 
     scan: Literal["cheap", "costly", "never"] = "cheap"
     schema = NO_RECORDS
+    waits = False
 
     def __init__(self, folder: Path, *, pictures: bool = True, metadata: bool = False) -> None:
         self._root = folder.resolve()

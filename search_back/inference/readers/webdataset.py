@@ -52,6 +52,7 @@ class WebdatasetReader:
     """
 
     schema = NO_RECORDS
+    waits = False
 
     def __init__(
         self,
