@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from search_back.errors import DimensionMismatch, InputError
 from search_back.types import FloatArray
+
+HalfArray = NDArray[np.float16]
 
 
 def normalise(vectors: ArrayLike) -> FloatArray:
@@ -17,6 +19,11 @@ def normalise(vectors: ArrayLike) -> FloatArray:
     norms = np.linalg.norm(rows, axis=-1, keepdims=True)
     result: FloatArray = rows / np.where(norms == 0, np.float32(1), norms)
     return result
+
+
+def as_stored(vectors: ArrayLike) -> HalfArray:
+    """Unit rows as embeddings folders hold them: ``(n, d)`` → ``(n, d)`` float16."""
+    return normalise(vectors).astype("<f2")
 
 
 def combine(vectors: Sequence[FloatArray], weights: Sequence[float]) -> FloatArray:

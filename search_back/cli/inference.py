@@ -111,6 +111,11 @@ _NO_EFFECT = (
     default=10.0,
     help="Work that a kill may cost at most.",
 )
+@flag(
+    "encode-duplicates-once",
+    default=False,
+    help="Encode pictures with the same bytes once. All keep their rows.",
+)
 @flag("use-jit", default=False, help="Accepted for old scripts; has no effect.")
 @option(
     "cache-path",

@@ -47,6 +47,17 @@ class Item:
     record: Record | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What is known of a picture before it is decoded.
+
+    ``digest``: of its bytes; ``is_copy``: an earlier picture has the same.
+    """
+
+    digest: bytes
+    is_copy: bool = False
+
+
 Why = Literal["no picture", "no caption", "linked folder"]
 """What is passed over: a sample or row without the wished part; a link to a folder."""
 

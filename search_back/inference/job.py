@@ -11,6 +11,7 @@ from typing import Final
 from search_back.errors import NothingToDo, TooManyFailures
 from search_back.files import EMBEDDING_FOLDERS, EMBEDDINGS_MANIFEST, publish, sha256_file
 from search_back.inference.distributors import Span, distributor
+from search_back.inference.duplicates import Duplicates
 from search_back.inference.identity import Run, input_digest
 from search_back.inference.items import Reader
 from search_back.inference.mapper import Batch
@@ -74,6 +75,7 @@ class Job:
             kinds=tuple(EMBEDDING_FOLDERS[name] for name, on in wanted.items() if on),
             schema=self._reader.schema,
             max_columns=self._settings.max_metadata_columns,
+            digests=plan.image and self._settings.encode_duplicates_once,
         )
 
     def _take_up(self, work: Work) -> None:
@@ -82,7 +84,13 @@ class Job:
             return
         changed = work.fit(self._reader)
         for shard in work.shards:
-            self._tally.add(shard.items, shard.rows, shard.skipped, shard.failed())
+            self._tally.add(
+                shard.items,
+                shard.rows,
+                shard.skipped,
+                shard.failed(),
+                duplicates=shard.duplicates,
+            )
         if changed is not None:
             self._progress.note(changed)
         if work.shards:
@@ -95,6 +103,10 @@ class Job:
     def _embed(self, work: Work, plan: Plan, contents: Contents, span: Span) -> None:
         settings, reader = self._settings, self._reader
         source = Source(reader, plan, subset_size=settings.subset_size, start=span.start)
+        duplicates = None
+        if contents.digests:
+            duplicates = Duplicates()
+            duplicates.restore(work.shards)
         with embedded(
             source,
             plan,
@@ -102,6 +114,7 @@ class Job:
             encoder=self._encoder,
             text_encoder=self._text_encoder,
             waits=reader.waits,
+            duplicates=duplicates,
         ) as stream:
             more = True
             while more:
@@ -133,7 +146,13 @@ class Job:
                 with self._timed("write"):
                     writer.append(batch)
                 whole = True
-                self._tally.add(batch.items, len(batch.rows), batch.skipped, batch.failures)
+                self._tally.add(
+                    batch.items,
+                    len(batch.rows),
+                    batch.skipped,
+                    batch.failures,
+                    duplicates=batch.duplicates,
+                )
                 self._check_failures()
                 self._tell(plan)
                 if time.monotonic() >= until:
@@ -164,6 +183,7 @@ class Job:
                 has_text=plan.text,
                 columns=merged.columns,
                 failures=self._tally.failures,
+                duplicates=self._tally.duplicates,
                 dropped=self._tally.skipped["no caption"] if plan.image else 0,
                 seconds=time.perf_counter() - began,
                 notes=(*plan.notes, *later),

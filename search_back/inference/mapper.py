@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from search_back.errors import SearchBackError
 from search_back.inference.bounded import bounded_map
+from search_back.inference.digests import First
 from search_back.inference.items import (
     Blob,
+    Mark,
     Row,
     Skipped,
     Why,
@@ -26,17 +27,22 @@ from search_back.inference.report import Failure, Stage
 from search_back.inference.source import Placed
 from search_back.interfaces import Encoder
 from search_back.types import FloatArray
+from search_back.vectors import HalfArray
 
 # Few enough to fill every core to the end, enough for captions of like length to run together.
 _GROUP: Final = 32
+# Entries of a batch for each that the encoder may have in it.
+_MOST: Final = 4
 
-In = TypeVar("In")
 Found = TypeVar("Found")
 
 
 @dataclass(slots=True)
 class Prepared:
-    """An entry, read and decoded. ``row`` is None where nothing of it is kept."""
+    """An entry, read and decoded. ``row`` is None where nothing of it is kept.
+
+    ``lost``: number of the failure that cost it its row, in its batch; told where it has a mark.
+    """
 
     unit: int
     key: str = ""
@@ -45,43 +51,66 @@ class Prepared:
     failures: list[Failure] = field(default_factory=list)
     is_item: bool = False
     skipped: Why | None = None
+    mark: Mark | None = None
+    lost: int | None = None
+
+    @property
+    def is_copy(self) -> bool:
+        return self.mark is not None and self.mark.is_copy
+
+
+class Marked(NamedTuple):
+    """A picture with a mark, its row in the batch, and the failure that cost it its row."""
+
+    mark: Mark
+    key: str
+    row: int | None
+    failure: int | None
 
 
 @dataclass(slots=True, eq=False)
 class Batch:
     """Consecutive entries, encoded.
 
-    ``image``, ``text``: ``(n, d)`` float32, unit rows, one for each of ``rows``; None where not
-    asked for. ``items``: how many were looked into; ``skipped``: how many entries were passed over,
-    and why; ``taken``: how many entries it holds of each unit, by the unit's number.
+    ``image``, ``text``: ``(n, d)`` float32, unit rows, one for each of ``rows``, float16 where they
+    are to be stored as they are; None where not asked for. ``items``: how many were looked into;
+    ``skipped``: how many entries were passed over, and why; ``taken``: how many entries it holds
+    of each unit, by the unit's number.
+
+    ``marked``: pictures with a mark, in order; the ``image`` rows of copies are zero until they are
+    filled in. Then ``firsts`` are those that are no copies, and ``duplicates`` of the rows are.
     """
 
     rows: list[Row]
-    image: FloatArray | None
+    image: FloatArray | HalfArray | None
     text: FloatArray | None
     failures: list[Failure]
     items: int
     skipped: Counter[Why]
     taken: Counter[int]
+    marked: list[Marked] = field(default_factory=list)
+    firsts: list[First] = field(default_factory=list)
+    duplicates: int = 0
 
 
 def prepare(placed: Placed, encoder: Encoder, plan: Plan) -> Prepared:
     """Read and decode one entry; whatever is wrong with it becomes a failure of its own.
 
-    Caption first: where texts are embedded, a picture without one needs no decoding.
+    Caption first: where texts are embedded, a picture without one needs no decoding. Neither does
+    a copy.
     """
-    unit, entry = placed
+    unit, entry, mark = placed
     if isinstance(entry, Skipped):
         return Prepared(unit, skipped=entry.why)
     if isinstance(entry, Failure):
         return Prepared(unit, failures=[entry])
-    result = Prepared(unit, entry.key, is_item=True)
+    result = Prepared(unit, entry.key, is_item=True, mark=mark)
     caption = _part(entry.caption, decode_caption, "caption", result)
     if plan.text and caption is None:
         result.skipped = "no caption" if plan.image else None
         return result
     metadata = _part(entry.metadata, decode_metadata, "metadata", result)
-    if plan.image:
+    if plan.image and not result.is_copy:
         result.pixels = _part(entry.image, encoder.preprocess, "picture", result)
         if result.pixels is None:
             return result
@@ -118,9 +147,17 @@ def batches(
     return _decoded_ahead(entries, encoder, texts, plan, batch_size=batch_size, workers=workers)
 
 
-def _groups(entries: Iterable[In], size: int) -> Generator[list[In], None, None]:
-    several = iter(entries)
-    while group := list(itertools.islice(several, size)):
+def _groups(entries: Iterable[Placed], size: int) -> Generator[list[Placed], None, None]:
+    """Each of ``size`` entries, copies not counted as long as they are not too many."""
+    group: list[Placed] = []
+    work = 0
+    for placed in entries:
+        group.append(placed)
+        work += placed.mark is None or not placed.mark.is_copy
+        if work == size or len(group) == _MOST * size:
+            yield group
+            group, work = [], 0
+    if group:
         yield group
 
 
@@ -149,14 +186,16 @@ def _decoded_ahead(
     try:
         kept: list[Prepared] = []
         seen: list[Prepared] = []
+        work = 0
         for result in results:
             seen.append(result)
             if result.row is not None:
                 kept.append(result)
+                work += not result.is_copy
             # Failures are handed on too, so that a limit on them acts without a full batch.
-            if len(kept) == batch_size or len(seen) >= 4 * batch_size:
+            if work == batch_size or len(seen) >= _MOST * batch_size:
                 yield _encode(kept, seen, encoder, texts, plan)
-                kept, seen = [], []
+                kept, seen, work = [], [], 0
         if seen:
             yield _encode(kept, seen, encoder, texts, plan)
     finally:
@@ -166,20 +205,24 @@ def _decoded_ahead(
 def _encode(
     kept: list[Prepared], seen: list[Prepared], encoder: Encoder, texts: Encoder, plan: Plan
 ) -> Batch:
-    failures = [failure for result in seen for failure in result.failures]
+    failures: list[Failure] = []
+    for result in seen:
+        failures += result.failures
+        # Of a picture, the last one: what follows it is not looked at.
+        result.lost = len(failures) - 1 if result.mark and result.row is None else None
     rows = [result.row for result in kept if result.row is not None]
     image = text = None
+    usable = np.ones(len(rows), dtype=np.bool_)
     if rows and plan.image:
-        pixels = [result.pixels for result in kept if result.pixels is not None]
-        image = encoder.encode_pixels(np.stack(pixels))
+        image = _encode_pictures(kept, encoder)
+        copies = np.fromiter((result.is_copy for result in kept), np.bool_, len(kept))
+        usable = np.logical_or(_usable(image), copies)
     if rows and plan.text:
         text = texts.encode_texts([row.caption or "" for row in rows])
-    usable = np.ones(len(rows), dtype=np.bool_)
-    for vectors in (image, text):
-        if vectors is not None:
-            assert vectors.shape == (len(rows), encoder.identity.dimension), vectors.shape
-            np.logical_and(usable, _usable(vectors), out=usable)
+        assert text.shape == (len(rows), encoder.identity.dimension), text.shape
+        usable = np.logical_and(usable, _usable(text))
     for i in np.flatnonzero(np.logical_not(usable)).tolist():
+        kept[i].lost = len(failures)
         reason = "its embedding is zero, infinite or NaN"
         failures.append(Failure(kept[i].key, "encode", reason))
     return Batch(
@@ -190,7 +233,32 @@ def _encode(
         items=sum(result.is_item for result in seen),
         skipped=Counter(result.skipped for result in seen if result.skipped),
         taken=Counter(result.unit for result in seen),
+        marked=list(_marked(seen)),
     )
+
+
+def _encode_pictures(kept: list[Prepared], encoder: Encoder) -> FloatArray:
+    """``(n, d)`` for n rows; those of copies are zero."""
+    pixels = [result.pixels for result in kept if result.pixels is not None]
+    dimension = encoder.identity.dimension
+    if not pixels:
+        return np.zeros((len(kept), dimension), np.float32)
+    vectors = encoder.encode_pixels(np.stack(pixels))
+    assert vectors.shape == (len(pixels), dimension), vectors.shape
+    if len(pixels) == len(kept):
+        return vectors
+    image = np.zeros((len(kept), dimension), np.float32)
+    image[[result.pixels is not None for result in kept]] = vectors
+    return image
+
+
+def _marked(seen: list[Prepared]) -> Generator[Marked, None, None]:
+    row = 0
+    for result in seen:
+        is_kept = result.row is not None and result.lost is None
+        if result.mark is not None:
+            yield Marked(result.mark, result.key, row if is_kept else None, result.lost)
+        row += is_kept
 
 
 def _usable(vectors: FloatArray) -> NDArray[np.bool_]:

@@ -117,6 +117,7 @@ def write_manifest(folder: Path, report: InferenceReport, run: Run, digest: str)
         "columns": list(report.columns),
         "failures": report.failures,
         "dropped": report.dropped,
+        "duplicates": report.duplicates,
         "run": run.key,
         "input_sha256": digest,
         "checksums": {
@@ -155,6 +156,7 @@ def report_of(
         columns=tuple(manifest["columns"]),
         failures=manifest["failures"],
         dropped=manifest["dropped"],
+        duplicates=manifest.get("duplicates", 0),
         seconds=0.0,
         notes=("the output holds the result of this run already: nothing was done",),
         first_failures=tuple(first),

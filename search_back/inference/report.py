@@ -34,12 +34,14 @@ class Failure:
 class Tally:
     """What a run has come across so far, in this process and in those before it.
 
-    ``skipped``: how many entries were passed over, by why. ``first``: a few failures, as examples.
+    ``skipped``: how many entries were passed over, by why. ``duplicates``: how many rows have the
+    vector of an earlier one. ``first``: a few failures, as examples.
     """
 
     items: int = 0
     rows: int = 0
     failures: int = 0
+    duplicates: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     stages: set[Stage] = field(default_factory=set)
     first: list[Failure] = field(default_factory=list)
@@ -50,10 +52,13 @@ class Tally:
         rows: int,
         skipped: Mapping[Any, int],
         failures: Iterable[Failure],
+        *,
+        duplicates: int,
     ) -> None:
         self.items += items
         self.rows += rows
         self.skipped.update(skipped)
+        self.duplicates += duplicates
         for failure in failures:
             self.failures += 1
             self.stages.add(failure.stage)
@@ -65,7 +70,7 @@ class Tally:
         return "; ".join(map(str, self.first[:most]))
 
     def notes(self, *, pictures: bool) -> list[str]:
-        """What was passed over, in sentences; ``pictures``: they are what is embedded."""
+        """What was passed over or copied, in sentences; ``pictures``: they are what is embedded."""
         sentences = {
             "linked folder": "{} linked folders were not entered",
             "no picture": "{} samples or rows of the input hold no picture",
@@ -75,6 +80,9 @@ class Tally:
             else "{} samples or rows of the input hold no caption",
         }
         found = [(text, self.skipped[why]) for why, text in sentences.items()]
+        found.append(
+            ("{} pictures have the bytes of an earlier one, and its vector", self.duplicates)
+        )
         return [text.format(count) for text, count in found if count]
 
 
@@ -112,8 +120,9 @@ class InferenceReport:
     """The result of a run.
 
     ``count``: rows written; ``failures``: rows of failures.parquet; ``dropped``: pictures left
-    out because texts are embedded and they have no readable caption; ``notes``: sentences for
-    people; ``first_failures``: a few of the failures, as examples.
+    out because texts are embedded and they have no readable caption; ``duplicates``: rows whose
+    vector is that of an earlier picture with the same bytes; ``notes``: sentences for people;
+    ``first_failures``: a few of the failures, as examples.
     """
 
     output_folder: Path | str
@@ -125,6 +134,7 @@ class InferenceReport:
     columns: tuple[str, ...]
     failures: int
     dropped: int
+    duplicates: int
     seconds: float
     notes: tuple[str, ...]
     first_failures: tuple[Failure, ...]

@@ -51,6 +51,8 @@ class InferenceSettings:
     ``restart``: discard what an unfinished run for the same output has done.
     ``checkpoint_seconds``: what is done in so many seconds is put on the disk for good, so that a
     kill costs no more.
+    ``encode_duplicates_once``: of pictures with equal bytes the first is encoded, the others get
+    its vector; all keep their rows. It is not looked for further back than 65,536 pictures.
     """
 
     input_dataset: tuple[str, ...]
@@ -74,6 +76,7 @@ class InferenceSettings:
     overwrite: bool = False
     restart: bool = False
     checkpoint_seconds: float = 10.0
+    encode_duplicates_once: bool = False
     distribution_strategy: Strategy = "sequential"
 
     def __post_init__(self) -> None:

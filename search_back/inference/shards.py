@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -16,16 +16,18 @@ import pyarrow as pa
 from search_back.errors import CorruptFile
 from search_back.files import EMBEDDING_FOLDERS, read_json, sha256_file
 from search_back.inference.columns import ColumnShapes, Shape
+from search_back.inference.digests import First, pack, unpack
 from search_back.inference.items import Row, printable
 from search_back.inference.mapper import Batch
 from search_back.inference.report import Failure
 from search_back.inference.source import Part, Place, after
 from search_back.types import FloatArray
-from search_back.vectors import normalise
+from search_back.vectors import HalfArray, as_stored
 
 RECORD: Final = "shard.json"
 _ROWS: Final = "rows.arrow"
 _FAILURES: Final = "failures.jsonl"
+_DIGESTS: Final = "digests"
 _OWN: Final = (
     pa.field("image_path", pa.string()),
     pa.field("caption", pa.string()),
@@ -40,12 +42,14 @@ class Contents:
 
     ``kinds``: names of the embeddings (``img_emb``, ``text_emb``); ``schema``: of the records that
     come with the rows; ``max_columns``: keys of JSON metadata after the first so many are left out.
+    ``digests``: those of its pictures, too.
     """
 
     dimension: int
     kinds: tuple[str, ...]
     schema: pa.Schema
     max_columns: int
+    digests: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,8 @@ class Shard:
     """A finished shard: the entries behind ``start`` up to ``end``, and what came of them.
 
     ``columns``: shapes of the keys of its JSON metadata, by their first appearance; ``left_out``:
-    values of keys beyond the limit. ``checksums``: sha256 of its files, by name.
+    values of keys beyond the limit. ``duplicates``: how many of its rows have the vector of an
+    earlier one. ``checksums``: sha256 of its files, by name.
     """
 
     folder: Path
@@ -65,6 +70,7 @@ class Shard:
     skipped: Mapping[str, int]
     columns: Mapping[str, Shape]
     left_out: int
+    duplicates: int
     has_captions: bool
     checksums: Mapping[str, str]
 
@@ -72,9 +78,9 @@ class Shard:
     def end(self) -> Place:
         return after(self.parts, self.start, self.items)
 
-    def embeddings(self, kind: str) -> np.ndarray[Any, np.dtype[np.float16]]:
+    def embeddings(self, kind: str) -> HalfArray:
         """``(rows, d)`` float16, mapped."""
-        found: np.ndarray[Any, np.dtype[np.float16]] = np.load(
+        found: HalfArray = np.load(
             self.folder / f"{kind}.npy", mmap_mode="r" if self.rows else None
         )
         return found
@@ -88,6 +94,10 @@ class Shard:
         with open(self.folder / _FAILURES, encoding="utf-8", newline="\n") as lines:
             for line in lines:
                 yield Failure(*json.loads(line))
+
+    def firsts(self) -> Iterator[First]:
+        """Its pictures whose bytes had not come before; in a run that looks for duplicates."""
+        return unpack((self.folder / _DIGESTS).read_bytes())
 
     def check(self) -> None:
         """Raises ``CorruptFile`` where a file is not what was written."""
@@ -113,7 +123,8 @@ def read_shard(folder: Path) -> Shard:
 
 
 _PLAIN: Final = (
-    *("items", "rows", "failures", "skipped", "left_out", "has_captions", "checksums"),
+    *("items", "rows", "failures", "skipped", "left_out", "duplicates", "has_captions"),
+    "checksums",
 )
 
 
@@ -134,6 +145,7 @@ class ShardWriter:
         self._start = start
         self._skipped: Counter[str] = Counter()
         self._failed = 0
+        self._duplicates = 0
         self._has_captions = False
         self._columns = ColumnShapes(contents.max_columns, known)
         folder.mkdir()
@@ -149,6 +161,7 @@ class ShardWriter:
         self._failures = open(  # noqa: SIM115
             folder / _FAILURES, "w", encoding="utf-8", newline="\n"
         )
+        self._digests = open(folder / _DIGESTS, "wb") if contents.digests else None  # noqa: SIM115
 
     def __enter__(self) -> ShardWriter:
         return self
@@ -178,11 +191,14 @@ class ShardWriter:
         for failure in batch.failures:
             line = [printable(failure.key), failure.stage, printable(failure.reason)]
             self._failures.write(json.dumps(line, ensure_ascii=False) + "\n")
+        if self._digests is not None:
+            self._digests.write(pack(batch.firsts, rows=self.rows, failures=self._failed))
         self.rows += len(batch.rows)
         self.items += batch.items
         self.taken += batch.taken
         self._skipped += batch.skipped
         self._failed += len(batch.failures)
+        self._duplicates += batch.duplicates
 
     def finish(self, parts: Sequence[Part]) -> None:
         """Write the record; the folder is whole then, though not on the disk for certain."""
@@ -198,6 +214,7 @@ class ShardWriter:
             # A list: the order of the keys tells which of them come first.
             "columns": [[name, shape.to_json()] for name, shape in self._columns.shapes().items()],
             "left_out": self._columns.left_out,
+            "duplicates": self._duplicates,
             "has_captions": self._has_captions,
             "checksums": {path.name: sha256_file(path) for path in sorted(self._folder.iterdir())},
         }
@@ -209,6 +226,8 @@ class ShardWriter:
             self._rows.close()
             self._file.close()
         self._failures.close()
+        if self._digests is not None:
+            self._digests.close()
         for file in self._embeddings.values():
             file.close()
 
@@ -241,8 +260,9 @@ class EmbeddingFile:
         self._write_header()
         self._data_start = self._file.tell()
 
-    def append(self, vectors: FloatArray) -> None:
-        self._file.write(normalise(vectors).astype("<f2").tobytes())
+    def append(self, vectors: FloatArray | HalfArray) -> None:
+        """Those of float16 are written as they are."""
+        self._file.write(_halves(vectors).tobytes())
         self.rows += len(vectors)
 
     def close(self) -> None:
@@ -258,6 +278,12 @@ class EmbeddingFile:
         shape = (self.rows, self._dimension)
         header = {"descr": "<f2", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(self._file, header)
+
+
+def _halves(vectors: FloatArray | HalfArray) -> HalfArray:
+    if vectors.dtype == np.float16:
+        return vectors.astype("<f2", copy=False)
+    return as_stored(vectors)
 
 
 def _records(rows: Sequence[Row], schema: pa.Schema) -> pa.RecordBatch:

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, NamedTuple
 
-from search_back.inference.items import Entry, Item, Reader, Skipped, Unit
+from search_back.inference.items import Entry, Item, Mark, Reader, Skipped, Unit
 from search_back.inference.plan import Plan
 
 
 class Placed(NamedTuple):
-    """An entry and the number of its unit."""
+    """An entry and the number of its unit; ``mark``: where duplicates are looked for."""
 
     unit: int
     entry: Entry
+    mark: Mark | None = None
 
 
 @dataclass(frozen=True, slots=True)

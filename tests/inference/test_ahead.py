@@ -29,7 +29,7 @@ def test_the_same_entries_in_the_same_order() -> None:
     found = list(read_ahead(given, readers=3, look_ahead=4))
     assert [placed.unit for placed in found] == [placed.unit for placed in given]
     assert [placed.entry for placed in found[9:]] == others
-    for i, (_, item) in enumerate(found[:9]):
+    for i, (_, item, _) in enumerate(found[:9]):
         assert isinstance(item, Item) and item.image is not None
         assert (item.key, item.image_path, item.image()) == (str(i), f"{i}.png", b"%d" % i)
         assert item.metadata is None
