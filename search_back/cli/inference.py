@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json as json_
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,8 @@ from search_back.config import DEFAULT_TEXT_MODEL, JPEG_DRAFTS, PRECISIONS, RUNT
 from search_back.services import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from search_back.inference import Outlook
+    from search_back.cli.pushing import Pushing
+    from search_back.inference import Outlook, Progress
 
 _NO_EFFECT = (
     "use_jit",
@@ -147,6 +149,12 @@ _NO_EFFECT = (
     default="bar",
     help="On stderr: a bar, one JSON object a line, or nothing until the end.",
 )
+@option(
+    "push-metrics",
+    metavar="URL",
+    help="Tell a Prometheus Pushgateway how the run goes: http://HOST:9091, or "
+    "http://NAME:PASSWORD@HOST:9091.",
+)
 @flag("json", default=False, help="Print the report as JSON on stdout.")
 def command(
     clip_model: str,
@@ -156,6 +164,7 @@ def command(
     json: bool,
     dry_run: bool,
     progress: Literal["bar", "json", "none"],
+    push_metrics: str | None,
     use_mclip: bool,
     mclip_model: str | None,
     allow_private_addresses: bool,
@@ -177,6 +186,7 @@ def command(
     from search_back.encoders import load_encoder
     from search_back.encoders.foresee import foresee
     from search_back.inference import InferenceSettings, look_ahead, run
+    from search_back.inference.report import Silent
     from search_back.services.linked_pictures import linked_pictures
     from search_back.services.multilingual import text_model_name
 
@@ -186,6 +196,7 @@ def command(
         del values["num_prepro_workers"]
     settings = InferenceSettings(**values)
     text_name = text_model_name(mclip_model) if use_mclip else None
+    gateway = _gateway(push_metrics)
     if dry_run:
         look = partial(foresee, runtime=runtime, precision=precision)
         outlook = look_ahead(
@@ -206,12 +217,18 @@ def command(
     # Where programs read stderr, what is said to people are lines for them too.
     tell = lines.note if lines else say
     tell(f"encoder {encoder.identity.name}: {encoder.runtime}")
-    with lines or (InferenceBar() if progress == "bar" else nullcontext()) as shown:
+    with ExitStack() as stack:
+        shown: Progress = Silent()
+        if lines is not None:
+            shown = stack.enter_context(lines)
+        elif progress == "bar":
+            shown = stack.enter_context(InferenceBar())
+        pushing = gateway and stack.enter_context(gateway(settings.output_folder, shown))
         report = run(
             settings,
             encoder,
             text_encoder=text_encoder,
-            progress=shown,
+            progress=pushing or shown,
             fetch=linked_pictures(Limits(allow_private_addresses=allow_private_addresses)),
         )
     tell(
@@ -220,11 +237,22 @@ def command(
     )
     for failure in report.first_failures:
         tell(f"  failed: {failure}")
+    if progress == "none" and pushing is not None and pushing.problem is not None:
+        say(pushing.problem)
     if lines is None:
         for note in report.notes:
             say(note)
     if json:
         _print(asdict(report))
+
+
+def _gateway(url: str | None) -> Callable[[Path, Progress], Pushing] | None:
+    """What pushes the figures of a run to ``url``."""
+    if url is None:
+        return None
+    from search_back.cli.pushing import Pushing, parse_gateway
+
+    return partial(Pushing, parse_gateway(url))
 
 
 def _tell(outlook: Outlook) -> None:
