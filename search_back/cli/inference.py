@@ -223,7 +223,7 @@ def command(
             shown = stack.enter_context(lines)
         elif progress == "bar":
             shown = stack.enter_context(InferenceBar())
-        pushing = gateway and stack.enter_context(gateway(settings.output_folder, shown))
+        pushing = gateway and stack.enter_context(gateway(settings.output, shown))
         report = run(
             settings,
             encoder,
@@ -246,7 +246,7 @@ def command(
         _print(asdict(report))
 
 
-def _gateway(url: str | None) -> Callable[[Path, Progress], Pushing] | None:
+def _gateway(url: str | None) -> Callable[[Path | str, Progress], Pushing] | None:
     """What pushes the figures of a run to ``url``."""
     if url is None:
         return None

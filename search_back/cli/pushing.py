@@ -20,6 +20,7 @@ from requests.auth import HTTPBasicAuth
 
 from search_back.errors import ConfigError
 from search_back.inference.report import Progress
+from search_back.remote.addresses import last_part
 
 JOB: Final = "search_back_inference"
 GROUP: Final = "output_folder"
@@ -61,8 +62,8 @@ class Pushing:
 
     Every ``EVERY_S`` seconds and when the block ends, in a thread of its own: the run waits for
     the last push only, and no longer than ``LAST_S``. A gateway that cannot be reached is told
-    once, in the run's thread; ``problem`` keeps it. ``folder``: of the output; its name groups the
-    figures of its runs.
+    once, in the run's thread; ``problem`` keeps it. ``folder``: the output's path or address; its
+    name groups the figures of its runs.
     """
 
     EVERY_S: Final = 15.0
@@ -71,7 +72,7 @@ class Pushing:
     def __init__(
         self,
         gateway: Gateway,
-        folder: Path,
+        folder: Path | str,
         shown: Progress,
         *,
         every_s: float = EVERY_S,
@@ -83,7 +84,8 @@ class Pushing:
         self._every_s = every_s
         self._last_s = last_s
         # A name on disk may be any bytes.
-        name = folder.expanduser().resolve().name.encode("utf-8", "backslashreplace").decode()
+        last = last_part(folder) if isinstance(folder, str) else folder.expanduser().resolve().name
+        name = last.encode("utf-8", "backslashreplace").decode()
         self._group = {GROUP: name}
         self._figures = _Figures(clock)
         self._registry = CollectorRegistry(auto_describe=False)
