@@ -231,10 +231,8 @@ def command(
             progress=pushing or shown,
             fetch=linked_pictures(Limits(allow_private_addresses=allow_private_addresses)),
         )
-    tell(
-        f"{report.count} items in {report.seconds:.1f} s ({report.items_per_second:.0f}/s), "
-        f"{report.failures} failures → {report.output_folder}"
-    )
+    took = f" in {report.seconds:.1f} s ({report.items_per_second:.0f}/s)" if report.seconds else ""
+    tell(f"{report.count} items{took}, {report.failures} failures → {report.output_folder}")
     for failure in report.first_failures:
         tell(f"  failed: {failure}")
     if progress == "none" and pushing is not None and pushing.problem is not None:
