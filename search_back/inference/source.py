@@ -6,10 +6,12 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
-from search_back.inference.items import Entry, Item, Mark, Reader, Skipped, Unit
+from search_back.inference.items import Entry, Item, Mark, Reader, Skipped
 from search_back.inference.plan import Plan
+
+T = TypeVar("T")
 
 
 class Placed(NamedTuple):
@@ -73,18 +75,19 @@ class Source:
         start, taken = self._start, self._start.items
         if taken == self._subset_size:
             return
-        for number, unit in enumerate(self._reader.units()):
-            if number < start.unit:
-                continue
-            self._opened[number] = (unit.name, unit.stamp())
-            behind = start.entries if number == start.unit else 0
-            with closing(_generator(unit)) as found:
-                for entry in islice(found, behind, None):
-                    chosen = self._chosen(entry)
-                    yield Placed(number, chosen)
-                    taken += isinstance(chosen, Item)
-                    if taken == self._subset_size:
-                        return
+        with closing(_closable(self._reader.units())) as units:
+            for number, unit in enumerate(units):
+                if number < start.unit:
+                    continue
+                self._opened[number] = (unit.name, unit.stamp())
+                behind = start.entries if number == start.unit else 0
+                with closing(_closable(unit.entries(False))) as found:
+                    for entry in islice(found, behind, None):
+                        chosen = self._chosen(entry)
+                        yield Placed(number, chosen)
+                        taken += isinstance(chosen, Item)
+                        if taken == self._subset_size:
+                            return
 
     def parts(self, taken: dict[int, int], items: int, *, end: bool) -> list[Part]:
         """Take note that so many entries of each unit, and so many items, have been dealt with.
@@ -120,10 +123,10 @@ def after(parts: Sequence[Part], place: Place, items: int) -> Place:
     return Place(last.unit, last.first + last.count, place.items + items)
 
 
-def _generator(unit: Unit) -> Generator[Entry, None, None]:
-    entries: Iterator[Entry] = unit.entries(False)
+def _closable(several: Iterator[T]) -> Generator[T, None, None]:
+    """The same; closing it closes what gives them, where that can be."""
     try:
-        yield from entries
+        yield from several
     finally:
-        if isinstance(entries, Generator):
-            entries.close()
+        if isinstance(several, Generator):
+            several.close()
