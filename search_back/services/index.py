@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -33,8 +34,16 @@ DEFAULT_MODEL: Final = "ViT-B/32"
 LOGGER = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What a folder held when it was opened."""
+
+    snapshot: FolderSnapshot
+    pictures: PictureAccess
+
+
 class IndexService:
-    """One index of the server: its files, its engine, its pictures."""
+    """One index of the server: its files, its engine, its pictures. Thread-safe."""
 
     def __init__(
         self,
@@ -50,28 +59,47 @@ class IndexService:
         if options.clip_model:
             parse_name(options.clip_model)  # a name nobody knows stops the start, not a query
         _say_what_does_not_apply(name, options)
-        manifest = read_manifest(options.indice_folder)
-        self._snapshot = open_snapshot(name, options, manifest)
+        self._limits = settings.limits
+        self._state = self._open()
         self._encoders = encoders
         self._text_model_failed = False
         self.engine = SearchEngine(
-            lambda: self._snapshot,
+            lambda: self._state.snapshot,
             self._encoder,
             metrics.timer,
             text_encoders={USE_MCLIP: self._text_encoder} if options.enable_mclip_option else {},
         )
-        self.pictures = PictureAccess(_roots(options, manifest), settings.limits)
 
     @property
     def snapshot(self) -> FolderSnapshot:
-        return self._snapshot
+        return self._state.snapshot
 
-    @cached_property
+    @property
+    def pictures(self) -> PictureAccess:
+        return self._state.pictures
+
+    def reload(self) -> None:
+        """Serve what the folder holds now.
+
+        Queries under way end on what they began with, which goes when the last of them lets go of
+        it; the next ones see the new state, or, where that cannot be opened, still the old one.
+        Raises what opening does.
+        """
+        self._state = self._open()
+
+    def _open(self) -> _State:
+        manifest = read_manifest(self.options.indice_folder)
+        return _State(
+            open_snapshot(self.name, self.options, manifest),
+            PictureAccess(_roots(self.options, manifest), self._limits),
+        )
+
+    @property
     def model(self) -> str:
         """The encoder's name: as set, else as recorded by the build, else OpenAI's smallest."""
         if self.options.clip_model:
             return self.options.clip_model
-        identity = self._snapshot.identity
+        identity = self.snapshot.identity
         return identity.name if identity is not None else DEFAULT_MODEL
 
     @cached_property
@@ -85,7 +113,7 @@ class IndexService:
 
     def _encoder(self) -> Encoder:
         encoder = self._encoders.get(self.model, **self._encoder_options)
-        identity = self._snapshot.identity
+        identity = self.snapshot.identity
         if self.options.allow_encoder_mismatch and identity is not None:
             return _Trusted(encoder, identity)
         return encoder
@@ -109,19 +137,19 @@ class IndexService:
 
     def warm_up(self) -> None:
         """Load the encoder and touch the index, so that the first query need not wait."""
-        modality, index = next(iter(self._snapshot.indices.items()))
-        check_encoder(self._snapshot, index, self._encoder())
+        modality, index = next(iter(self.snapshot.indices.items()))
+        check_encoder(self.snapshot, index, self._encoder())
         self._encoders.warm_up(self.model, **self._encoder_options)
         anything = EmbeddingTerm(np.ones(index.dimension, dtype=np.float32))
-        unmeasured = SearchEngine(lambda: self._snapshot, self._encoder, lambda step: nullcontext())
+        unmeasured = SearchEngine(lambda: self.snapshot, self._encoder, lambda step: nullcontext())
         unmeasured.search(Query((anything,), modality=modality, k=1))
         if self.options.enable_mclip_option:
             self._text_encoder()
 
-    @cached_property
+    @property
     def picture_columns(self) -> list[str]:
         """The metadata column that says where a picture is, if there is one."""
-        return [IMAGE_PATH] if IMAGE_PATH in self._snapshot.metadata.schema.names else []
+        return [IMAGE_PATH] if IMAGE_PATH in self.snapshot.metadata.schema.names else []
 
 
 class _Trusted:

@@ -1,0 +1,92 @@
+"""An index is replaced while it is asked: no query fails, none is answered from two states."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from search_back.config import IndexOptions, ServerSettings
+from search_back.errors import SearchBackError
+from search_back.index.build import BuildSettings, build
+from search_back.services import Services
+from search_back.types import EmbeddingTerm, FloatArray, Query
+from search_back.vectors import normalise
+from tests.index.test_build import D, write_embeddings
+
+N = 400
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """An index to serve, and two of other vectors and another number of rows to put there."""
+    rng = np.random.default_rng(3)
+    for name, rows in (("a", N), ("b", N // 2)):
+        write_embeddings(tmp_path / f"{name}-embeddings", normalise(rng.standard_normal((rows, D))))
+        build(BuildSettings(tmp_path / f"{name}-embeddings", tmp_path / name))
+    shutil.copytree(tmp_path / "a", tmp_path / "served")
+    return tmp_path / "served", tmp_path / "a", tmp_path / "b"
+
+
+def put(folder: Path, served: Path, number: int) -> None:
+    """As a build publishes: the new folder beside the old one, then renamed."""
+    new = served.with_name(f"new-{number}")
+    shutil.copytree(folder, new)
+    served.rename(served.with_name(f"old-{number}"))
+    new.rename(served)
+
+
+def test_queries_go_on_while_an_index_is_replaced(folders: tuple[Path, Path, Path]) -> None:
+    served, a, b = folders
+    services = Services(ServerSettings(indices={"x": IndexOptions(served)}))
+    index = services.index("x")
+    query: FloatArray = normalise(np.random.default_rng(0).standard_normal((1, D)))[0]
+    asked = Query((EmbeddingTerm(query),), k=N)
+    sizes: set[int] = set()
+    failures: list[BaseException] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            try:
+                page = index.search(asked)
+                assert len(page.ids) == page.metadata.num_rows
+                assert sorted(page.ids.tolist()) == list(range(len(page.ids)))
+                sizes.add(len(page.ids))
+            except BaseException as error:
+                failures.append(error)
+                return
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    versions = set()
+    for number in range(20):
+        put(b if number % 2 == 0 else a, served, number)
+        index.reload()
+        versions.add(index.snapshot.version)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    services.close()
+    assert not failures, failures[0]
+    assert sizes <= {N, N // 2} and len(versions) > 1
+
+
+def test_a_folder_that_cannot_be_opened_leaves_the_old_state(
+    folders: tuple[Path, Path, Path],
+) -> None:
+    served, _, b = folders
+    services = Services(ServerSettings(indices={"x": IndexOptions(served)}))
+    index = services.index("x")
+    before = index.snapshot
+    put(b, served, 0)
+    (served / "image.index").write_bytes(b"not an index")
+    with pytest.raises(SearchBackError, match=r"image\.index"):
+        index.reload()
+    assert index.snapshot is before
+    assert len(index.search(Query((EmbeddingTerm(np.ones(D, np.float32)),), k=N)).ids) == N
+    services.close()
