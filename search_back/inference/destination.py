@@ -8,7 +8,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from platformdirs import user_cache_path
 
@@ -20,7 +20,7 @@ from search_back.inference.settings import InferenceSettings
 from search_back.remote import RemoteFile, journal_of, look, remote_state, upload
 from search_back.remote.addresses import below, last_part, shown
 
-_SAY_EVERY = 0.1
+_SAY_EVERY: Final = 100 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +79,16 @@ class Elsewhere:
         return value if isinstance(value, dict) else {}
 
     def finish(self, report: InferenceReport, progress: Progress) -> InferenceReport:
-        said = 0.0
+        next_at = 0.0
 
         def tell(done: int, total: int) -> None:
-            nonlocal said
-            if total and (done == total or done / total >= said):
-                progress.note(f"sent {done / 2**20:.1f} of {total / 2**20:.1f} MiB")
-                said = done / total + _SAY_EVERY
+            nonlocal next_at
+            if done < total and done >= next_at:
+                progress.note(
+                    f"sending to {shown(self.url)}: "
+                    f"{done / 2**20:.0f} of {total / 2**20:.1f} MiB are there"
+                )
+                next_at = done + max(_SAY_EVERY, total / 10)
 
         upload(self.folder, self.url, last=EMBEDDINGS_MANIFEST, progress=tell)
         self.tidy()
