@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from search_back.cli.options import flag, option
+from search_back.cli.options import flag, lists, option
 from search_back.cli.progress import InferenceBar, ProgressLines, say
 from search_back.config import DEFAULT_TEXT_MODEL, JPEG_DRAFTS, PRECISIONS, RUNTIMES, Limits
 from search_back.services import DEFAULT_MODEL
@@ -32,6 +32,7 @@ _NO_EFFECT = (
     "input-dataset",
     required=True,
     multiple=True,
+    callback=lists,
     help="A folder of pictures; tars: part-{00..09}.tar; tables (Parquet, Arrow, CSV, JSON lines) "
     "of pictures, paths or addresses; or any of these elsewhere: s3://bucket/{00..09}.tar. "
     "Or commands that write tars: 'pipe:curl -s https://…/{00..09}.tar'. May be given again.",

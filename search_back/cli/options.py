@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -34,6 +36,26 @@ def words(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str
         return None
     parts = value.strip().strip("[]()").split(",")
     return tuple(p for part in parts if (p := part.strip().strip("\"'")))
+
+
+_COMMA = re.compile(r",(?![^{}]*\})")
+
+
+def lists(
+    _: click.Context, __: click.Parameter, values: tuple[str, ...] | None
+) -> tuple[str, ...] | None:
+    """Names given one by one, or as ``["a", "b"]`` or ``[a,b]``; commas in braces stay."""
+    if values is None:
+        return None
+    names: list[str] = []
+    for value in values:
+        text = value.strip()
+        if not (text.startswith("[") and text.endswith("]")) or Path(value).exists():
+            names.append(value)
+            continue
+        parts = (part.strip().strip("\"'") for part in _COMMA.split(text[1:-1]))
+        names += [part for part in parts if part]
+    return tuple(names)
 
 
 _LIMIT_HELP = {

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from search_back.cli import main
+from search_back.cli.options import lists
 from search_back.config import DEFAULT_COLUMNS, Limits, ServerSettings
 from search_back.encoders.batching import MAX_QUEUED
 from tests.folders import unit_rows, write_folder
@@ -154,3 +156,19 @@ def test_without_a_folder_the_file_of_indices_is_looked_for(
 def test_what_inference_cannot_do_is_refused() -> None:
     arguments = ["inference", "--input-dataset", "a", "--output-folder", "b"]
     assert "pyspark" in refused(*arguments, "--distribution_strategy", "pyspark").output
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        (["a.tar", "b.tar"], ("a.tar", "b.tar")),
+        (["[a.tar,b.tar]"], ("a.tar", "b.tar")),
+        (["['a.tar', \"b c.tar\"]", "d.tar"], ("a.tar", "b c.tar", "d.tar")),
+        (["[{a,b}.tar, {00..03}.tar]"], ("{a,b}.tar", "{00..03}.tar")),
+        (["{a,b}.tar"], ("{a,b}.tar",)),
+        (["pictures [2020]"], ("pictures [2020]",)),
+    ],
+)
+def test_names_may_come_as_a_list(given: list[str], names: tuple[str, ...]) -> None:
+    context = click.Context(click.Command("x"))
+    assert lists(context, click.Option(["--x"]), tuple(given)) == names
