@@ -217,7 +217,8 @@ class Query:
     ``k``: how many hits; ``metadata_k``: how many of them, from the best, carry metadata (all
     when None); ``columns``: which metadata columns (all when None; unknown ones are left out).
     ``wishes``: names of optional models the caller would like applied; those that are not
-    loaded come back in ``Page.ignored``.
+    loaded come back in ``Page.ignored``. ``aesthetic_score``: 0 to 9; draws the query towards what
+    people rated so, by ``aesthetic_weight``.
 
     ``filter``: on the metadata, in the language of ``search.filters``. ``threshold``: the least
     similarity, exactly. ``deduplicate``: by embedding; ``deduplicate_by``: by a column.
@@ -234,6 +235,8 @@ class Query:
     columns: tuple[str, ...] | None = None
     deduplicate: bool = False
     wishes: tuple[str, ...] = ()
+    aesthetic_score: int | None = None
+    aesthetic_weight: float = 0.5
     filter: str | None = None
     threshold: float | None = None
     deduplicate_by: str | None = None

@@ -9,13 +9,15 @@ import numpy as np
 
 from search_back.errors import InputError, NoSuchModality
 from search_back.interfaces import Encoder, Snapshot, StepTimer, VectorIndex
+from search_back.search.aesthetics import AESTHETIC_SCORE, draw_towards
 from search_back.search.compose import Composed, compose
 from search_back.search.cursor import CursorSeal, query_hash
 from search_back.search.filters import FilterCache, facet_counts, parse
 from search_back.search.paging import Pager, Section
 from search_back.search.ranking import Ranker
 from search_back.search.result_cache import ResultCache
-from search_back.types import IdMask, ImageTerm, Modality, Page, Query, TextTerm
+from search_back.search.screening import Detector
+from search_back.types import FloatArray, IdMask, ImageTerm, Modality, Page, Query, TextTerm
 
 _MASK_BYTES: Final = 64 << 20
 
@@ -25,8 +27,10 @@ class SearchEngine:
 
     ``snapshot`` and ``encoder`` are called once a query, so a new index or model is taken up by
     the next one while those under way finish on the old. ``text_encoders``: by the wish that asks
-    for it, another encoder for a query's words; each gives None where it cannot be had. ``secret``:
-    shared by engines that take each other's cursors. Safe to call from several threads.
+    for it, another encoder for a query's words; each gives None where it cannot be had.
+    ``detectors``: by wish, what leaves hits out. ``rated``: by score, the embedding that
+    ``aesthetic_score`` draws a query towards. ``secret``: shared by engines that take each other's
+    cursors. Safe to call from several threads.
     """
 
     def __init__(
@@ -36,12 +40,16 @@ class SearchEngine:
         timer: StepTimer,
         *,
         text_encoders: Mapping[str, Callable[[], Encoder | None]] | None = None,
+        detectors: Mapping[str, Detector] | None = None,
+        rated: Mapping[int, FloatArray] | None = None,
         secret: bytes | None = None,
     ) -> None:
         self._snapshot = snapshot
         self._encoder = encoder
         self._timer = timer
         self._text_encoders = text_encoders or {}
+        self._detectors = detectors or {}
+        self._rated = rated or {}
         self._masks = FilterCache(_MASK_BYTES)
         self._pager = Pager(ResultCache(), CursorSeal(secret))
 
@@ -68,7 +76,8 @@ class SearchEngine:
         )
         ranker = Ranker(
             query,
-            lambda: composed.value.vector,
+            lambda: self._drawn(composed.value.vector, query),
+            detectors=[self._detectors[wish] for wish in query.wishes if wish in self._detectors],
             snapshot=snapshot,
             index=index,
             mask=self._mask(snapshot, query),
@@ -103,6 +112,11 @@ class SearchEngine:
             next=section.next,
         )
 
+    def _drawn(self, vector: FloatArray, query: Query) -> FloatArray:
+        """The query, drawn towards what people rated as it asks."""
+        rated = None if (score := query.aesthetic_score) is None else self._rated.get(score)
+        return vector if rated is None else draw_towards(vector, rated, query.aesthetic_weight)
+
     def _mask(self, snapshot: Snapshot, query: Query) -> IdMask | None:
         """The ids that pass the filter; None where all may be found."""
         if query.filter is None:
@@ -118,6 +132,8 @@ class SearchEngine:
         found: Encoder | None = None
         ignored = []
         for wish in query.wishes:
+            if wish in self._detectors:
+                continue
             make = self._text_encoders.get(wish)
             if make is None:
                 ignored.append(wish)
@@ -126,6 +142,8 @@ class SearchEngine:
                 found = encoder or found
                 if encoder is None:
                     ignored.append(wish)
+        if query.aesthetic_score is not None and query.aesthetic_score not in self._rated:
+            ignored.append(AESTHETIC_SCORE)
         return found, tuple(ignored)
 
 

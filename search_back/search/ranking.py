@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -17,6 +17,7 @@ from search_back.search.grouping import group
 from search_back.search.knn import nearest
 from search_back.search.paging import settled
 from search_back.search.result_cache import Ranking
+from search_back.search.screening import Detector, screen
 from search_back.search.threshold import above, falling, rescored
 from search_back.types import FloatArray, IdArray, IdMask, Modality, Query
 from search_back.vectors import normalise
@@ -29,7 +30,8 @@ class Ranker:
     """Ranks one query on one snapshot, by as many candidates as are asked for.
 
     ``vector`` gives the composed query; it is called only where there is something to find.
-    ``mask``: the ids that pass the filter, None without one. For one thread.
+    ``mask``: the ids that pass the filter, None without one. ``detectors``: what leaves hits out.
+    For one thread.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Ranker:
         snapshot: Snapshot,
         index: VectorIndex,
         mask: IdMask | None,
+        detectors: Sequence[Detector] = (),
         asked_by: Modality | None,
         timer: StepTimer,
     ) -> None:
@@ -48,6 +51,7 @@ class Ranker:
         self._metadata = snapshot.metadata
         self._index = index
         self._mask = mask
+        self._detectors = detectors
         self._asked_by = asked_by
         self._timer = timer
         # What these make of a hit hangs on those behind it, so they always see as many.
@@ -86,6 +90,10 @@ class Ranker:
     ) -> tuple[FloatArray, IdArray, bool]:
         """The hits among neighbours, and whether the threshold says that there are no more."""
         query, cut = self._query, False
+        if self._detectors and len(ids):
+            with self._timer("safety_time"):
+                keep = screen(self._detectors, self._index, ids)
+            similarities, ids = similarities[keep], ids[keep]
         if query.threshold is not None and len(ids):
             similarities, ids = falling(rescored(self._index, self._vector(), ids), ids)
             count = above(similarities, query.threshold)

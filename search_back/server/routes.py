@@ -125,6 +125,8 @@ def to_query(asked: KnnRequest, index: IndexService, services: Services) -> Quer
         columns=columns_to_read(index),
         deduplicate=asked.deduplicate,
         wishes=_wishes(asked),
+        aesthetic_score=asked.aesthetic_score,
+        aesthetic_weight=asked.aesthetic_weight,
     )
 
 
@@ -167,7 +169,6 @@ def _wishes(asked: KnnRequest) -> tuple[str, ...]:
         "use_mclip": asked.use_mclip,
         "use_safety_model": asked.use_safety_model,
         "use_violence_detector": asked.use_violence_detector,
-        "aesthetic_score": asked.aesthetic_score is not None,
     }
     return tuple(name for name, wished in wishes.items() if wished)
 
