@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -37,6 +39,36 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class PinnedFile:
+    """A file, or a folder of files, to read; ``sha256``: what the file must have, None: any."""
+
+    path: Path
+    sha256: str | None = None
+
+    @classmethod
+    def parse(cls, value: object, base: Path) -> PinnedFile:
+        """From ``head.npy``, ``head.npy#sha256=…`` or ``{"path": …, "sha256": …}``.
+
+        A relative path is relative to ``base``. Raises ``ConfigError``.
+        """
+        path, sha256 = value, None
+        if isinstance(value, str):
+            path, pinned, digest = value.partition("#sha256=")
+            sha256 = digest if pinned else None
+        elif isinstance(value, Mapping) and set(value) <= {"path", "sha256"}:
+            path, sha256 = value.get("path"), value.get("sha256")
+        if not isinstance(path, str) or not path:
+            raise ConfigError(
+                "that names no file",
+                value=value,
+                remedy='write "FILE", "FILE#sha256=…" or {"path": "FILE", "sha256": "…"}',
+            )
+        if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", str(sha256)):
+            raise ConfigError("a sha256 is 64 hexadecimal digits", value=sha256)
+        return cls(base / path, str(sha256).lower() if sha256 is not None else None)
+
+
+@dataclass(frozen=True, slots=True)
 class IndexOptions:
     """One entry of indices_paths.json; names as its users write them.
 
@@ -46,6 +78,11 @@ class IndexOptions:
     ``jpeg_draft``: at what scale the JPEGs of queries are decoded.
     ``mclip_model``: encodes the words of queries that ask for it, where ``enable_mclip_option``;
     None: clip-retrieval's.
+    ``safety_head``, ``violence_head``: what queries with ``use_safety_model`` and
+    ``use_violence_detector`` leave hits out by; ``safety_threshold``, ``violence_threshold``: the
+    score above which they do, None: by the kind of head. ``aesthetic_embeddings``: a folder or a
+    file with an embedding for each ``aesthetic_score``. ``provide_*``: clip-retrieval's switches;
+    a file there means what it means at the newer option, which goes before it.
     """
 
     indice_folder: Path
@@ -61,9 +98,14 @@ class IndexOptions:
     mclip_model: str | None = None
     use_jit: bool = False
     use_arrow: bool = False
-    provide_safety_model: bool = False
-    provide_violence_detector: bool = False
-    provide_aesthetic_embeddings: bool = False
+    safety_head: PinnedFile | None = None
+    safety_threshold: float | None = None
+    violence_head: PinnedFile | None = None
+    violence_threshold: float | None = None
+    aesthetic_embeddings: PinnedFile | None = None
+    provide_safety_model: bool | PinnedFile = False
+    provide_violence_detector: bool | PinnedFile = False
+    provide_aesthetic_embeddings: bool | PinnedFile = False
     image_roots: tuple[Path, ...] | None = None
     allow_encoder_mismatch: bool = False
 
@@ -107,6 +149,10 @@ _CHOICES = {
     "jpeg_draft": JPEG_DRAFTS,
 }
 _TUPLES = {"columns_to_return", "image_roots"}
+_FILES = {"safety_head", "violence_head", "aesthetic_embeddings"}
+_NUMBERS = {"safety_threshold", "violence_threshold"}
+# Switches that may name a file instead.
+_SWITCHES = {"provide_safety_model", "provide_violence_detector", "provide_aesthetic_embeddings"}
 
 
 def load_indices(path: Path, defaults: IndexOptions) -> dict[str, IndexOptions]:
@@ -162,13 +208,7 @@ def _value(name: str, key: str, value: object, base: Path) -> Any:
             raise wrong
         return base / value
     if key in _TUPLES:
-        if isinstance(value, str):
-            value = [value]
-        if value is None and key == "image_roots":
-            return None
-        if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-            raise wrong
-        return tuple(base / v for v in value) if key == "image_roots" else tuple(value)
+        return _tuple(key, value, base, wrong)
     if key in _CHOICES:
         if value not in _CHOICES[key]:
             raise ConfigError(
@@ -181,6 +221,43 @@ def _value(name: str, key: str, value: object, base: Path) -> Any:
         if value is not None and not isinstance(value, str):
             raise wrong
         return value
+    if key in _NUMBERS:
+        return _number(value, wrong)
+    if key in _FILES or (key in _SWITCHES and not isinstance(value, bool)):
+        return _file(name, key, value, base)
     if not isinstance(value, bool):
         raise wrong
     return value
+
+
+def _tuple(key: str, value: object, base: Path, wrong: ConfigError) -> tuple[Any, ...] | None:
+    if isinstance(value, str):
+        value = [value]
+    if value is None and key == "image_roots":
+        return None
+    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+        raise wrong
+    return tuple(base / v for v in value) if key == "image_roots" else tuple(value)
+
+
+def _file(name: str, key: str, value: object, base: Path) -> PinnedFile | None:
+    if value is None and key in _FILES:
+        return None
+    try:
+        return PinnedFile.parse(value, base)
+    except ConfigError as error:
+        raise ConfigError(
+            f"option {key!r} of index {name!r}: {error.what}",
+            value=error.value,
+            remedy=error.remedy,
+        ) from error
+
+
+def _number(value: object, wrong: ConfigError) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise wrong
+    if not abs(value) <= sys.float_info.max:  # nor is NaN
+        raise wrong
+    return float(value)

@@ -21,6 +21,7 @@ from search_back.interfaces import Encoder
 from search_back.metrics import Metrics
 from search_back.search import SearchEngine, check_encoder
 from search_back.services.encoders import EncoderPool
+from search_back.services.heads import open_heads
 from search_back.services.multilingual import USE_MCLIP, text_model_name
 from search_back.services.snapshot import (
     IMAGE_PATH,
@@ -63,11 +64,14 @@ class IndexService:
         self._state = self._open()
         self._encoders = encoders
         self._text_model_failed = False
+        heads = open_heads(name, options, self._snapshot.indices)
         self.engine = SearchEngine(
             lambda: self._state.snapshot,
             self._encoder,
             metrics.timer,
             text_encoders={USE_MCLIP: self._text_encoder} if options.enable_mclip_option else {},
+            detectors=heads.detectors,
+            rated=heads.rated,
         )
 
     @property
@@ -170,22 +174,10 @@ _ENCODER_OPTIONS: Final = {
     "precision": "encoder_precision",
     "jpeg_draft": "jpeg_draft",
 }
-_NOT_LOADED = (
-    "provide_safety_model",
-    "provide_violence_detector",
-    "provide_aesthetic_embeddings",
-)
 
 
 def _say_what_does_not_apply(name: str, options: IndexOptions) -> None:
     """Options that are taken for the sake of old files and do nothing here, into the log."""
-    idle = [option for option in _NOT_LOADED if getattr(options, option)]
-    if idle:
-        LOGGER.warning(
-            "index %r: no such model is loaded, queries that ask for it are answered without: %s",
-            name,
-            ", ".join(idle),
-        )
     if options.mclip_model and not options.enable_mclip_option:
         LOGGER.warning("index %r: mclip_model has no effect without enable_mclip_option", name)
     if options.use_jit:

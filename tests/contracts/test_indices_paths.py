@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from search_back.config import IndexOptions, load_indices
+from search_back.config import IndexOptions, PinnedFile, load_indices
 from search_back.errors import ConfigError, SearchBackError
 from tests.conftest import Chain
 from tests.folders import ids_of, unit_rows, write_folder
@@ -31,6 +31,11 @@ OPTIONS = {
     "mclip_model": "M-CLIP/XLM-Roberta-Large-Vit-B-32",
     "use_jit": True,
     "use_arrow": True,
+    "safety_head": "heads/nsfw.pth",
+    "safety_threshold": 0.4,
+    "violence_head": {"path": "violence.npy", "sha256": "0A" * 32},
+    "violence_threshold": None,
+    "aesthetic_embeddings": "/rated#sha256=" + "ab" * 32,
     "provide_safety_model": True,
     "provide_violence_detector": True,
     "provide_aesthetic_embeddings": True,
@@ -62,6 +67,11 @@ def test_every_option_is_known(tmp_path: Path) -> None:
     assert index.image_roots == (tmp_path / "photos",)
     assert index.clip_model == "open_clip:ViT-B-32//models/vitb32.pt"
     assert index.use_arrow is True
+    assert index.safety_head == PinnedFile(tmp_path / "heads" / "nsfw.pth")
+    assert index.safety_threshold == 0.4
+    assert index.violence_head == PinnedFile(tmp_path / "violence.npy", "0a" * 32)
+    assert index.violence_threshold is None
+    assert index.aesthetic_embeddings == PinnedFile(Path("/rated"), "ab" * 32)
 
 
 def test_options_of_one_index_never_leak_into_the_next(tmp_path: Path) -> None:
@@ -71,6 +81,13 @@ def test_options_of_one_index_never_leak_into_the_next(tmp_path: Path) -> None:
     plain = replace(DEFAULTS, indice_folder=tmp_path / "i")
     assert indices["b"] == plain
     assert indices["c"] == plain
+
+
+def test_an_old_switch_may_name_a_file(tmp_path: Path) -> None:
+    entry = {"indice_folder": "i", "provide_safety_model": "nsfw.npy", "safety_head": None}
+    index = load(tmp_path, {"a": entry})["a"]
+    assert index.provide_safety_model == PinnedFile(tmp_path / "nsfw.npy")
+    assert index.safety_head is None
 
 
 def test_flags_of_the_command_line_serve_where_an_entry_is_silent(tmp_path: Path) -> None:
@@ -113,6 +130,17 @@ def test_relative_folders_are_relative_to_the_file(
         ({"a": {"indice_folder": "i", "columns_to_return": [1]}}, "option 'columns_to_return'"),
         ({"a": {"indice_folder": "i", "columns_to_return": None}}, "option 'columns_to_return'"),
         ({"a": {"indice_folder": "i", "image_roots": 3}}, "option 'image_roots'"),
+        ({"a": {"indice_folder": "i", "safety_head": 3}}, "option 'safety_head' of index 'a'"),
+        ({"a": {"indice_folder": "i", "safety_head": ""}}, "that names no file"),
+        ({"a": {"indice_folder": "i", "safety_head": {"sha256": "00"}}}, "that names no file"),
+        ({"a": {"indice_folder": "i", "safety_head": {"file": "x"}}}, "that names no file"),
+        ({"a": {"indice_folder": "i", "violence_head": "x#sha256=12"}}, "64 hexadecimal digits"),
+        ({"a": {"indice_folder": "i", "violence_head": "x#sha256="}}, "64 hexadecimal digits"),
+        ({"a": {"indice_folder": "i", "provide_safety_model": 1}}, "'provide_safety_model'"),
+        ({"a": {"indice_folder": "i", "safety_threshold": True}}, "option 'safety_threshold'"),
+        ({"a": {"indice_folder": "i", "safety_threshold": "1"}}, "option 'safety_threshold'"),
+        ({"a": {"indice_folder": "i", "safety_threshold": 10**400}}, "'safety_threshold'"),
+        ('{"a": {"indice_folder": "i", "safety_threshold": NaN}}', "'safety_threshold'"),
         ({}, "at least one index"),
         ([], "at least one index"),
         ("{", "not valid JSON"),
