@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from search_back.cli.options import flag, limits, option, take_limits, words
+from search_back.cli.options import (
+    F,
+    flag,
+    limits,
+    option,
+    pinned_file,
+    switch_or_file,
+    take_limits,
+    words,
+)
 from search_back.cli.progress import say
 from search_back.config import (
     DEFAULT_COLUMNS,
@@ -24,7 +34,19 @@ from search_back.config import (
 from search_back.errors import ConfigError
 
 DEFAULT_INDICES = "indices_paths.json"
-NOT_LOADED = "Accepted for old scripts; no such model is loaded, and answers say so."
+
+
+def old_switch(name: str, *, means: str) -> Callable[[F], F]:
+    """A switch of clip-retrieval's that took its models from the network, and may name a file."""
+    return option(
+        name,
+        is_flag=False,
+        flag_value="True",
+        default="False",
+        callback=switch_or_file,
+        metavar="BOOL|FILE",
+        help=f"Accepted for old scripts; with a file, the same as --{means}.",
+    )
 
 
 @click.command("back", short_help="Serve indices: the page and the HTTP API.")
@@ -119,9 +141,39 @@ NOT_LOADED = "Accepted for old scripts; no such model is loaded, and answers say
     help="A text encoder that fits the index's: hf:FOLDER, or a model hub's name. "
     f"[default: {DEFAULT_TEXT_MODEL}]",
 )
-@flag("provide-safety-model", default=False, help=NOT_LOADED)
-@flag("provide-violence-detector", default=False, help=NOT_LOADED)
-@flag("provide-aesthetic-embeddings", default=False, help=NOT_LOADED)
+@option(
+    "safety-head",
+    callback=pinned_file,
+    metavar="FILE",
+    help="Leaves hits out of the answers to queries with use_safety_model: a .npy, .safetensors, "
+    ".pt, .pth or .h5 file; FILE#sha256=… checks it.",
+)
+@option(
+    "safety-threshold",
+    type=float,
+    help="The score above which it does. [default: 0.5; 0 for class prototypes]",
+)
+@option(
+    "violence-head",
+    callback=pinned_file,
+    metavar="FILE",
+    help="The same for queries with use_violence_detector.",
+)
+@option(
+    "violence-threshold",
+    type=float,
+    help="The score above which it does. [default: 0.5; 0 for class prototypes]",
+)
+@option(
+    "aesthetic-embeddings",
+    callback=pinned_file,
+    metavar="FILE",
+    help="What aesthetic_score adds to a query: a folder of rating0.npy … rating9.npy, or a .npy "
+    "file of ten rows.",
+)
+@old_switch("provide-safety-model", means="safety-head")
+@old_switch("provide-violence-detector", means="violence-head")
+@old_switch("provide-aesthetic-embeddings", means="aesthetic-embeddings")
 @flag("use-jit", default=False, help="Accepted for old scripts; has no effect.")
 @flag(
     "allow-encoder-mismatch",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from search_back.config import Limits
+from search_back.config import Limits, PinnedFile
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,6 +29,20 @@ def flag(name: str, *, default: bool | None, help: str) -> Callable[[F], F]:  # 
     return option(
         name, is_flag=False, flag_value=True, type=bool, default=default, help=help, metavar="BOOL"
     )
+
+
+def pinned_file(_: click.Context, __: click.Parameter, value: str | None) -> PinnedFile | None:
+    """``FILE`` or ``FILE#sha256=…``."""
+    return None if value is None else PinnedFile.parse(value, Path())
+
+
+def switch_or_file(
+    context: click.Context, parameter: click.Parameter, value: str
+) -> bool | PinnedFile:
+    """What a switch takes, or else a file."""
+    with suppress(click.BadParameter):
+        return bool(click.BOOL.convert(value, parameter, context))
+    return PinnedFile.parse(value, Path())
 
 
 def words(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...] | None:

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from search_back.cli import main
 from search_back.cli.options import lists
-from search_back.config import DEFAULT_COLUMNS, Limits, ServerSettings
+from search_back.config import DEFAULT_COLUMNS, Limits, PinnedFile, ServerSettings
 from search_back.encoders.batching import MAX_QUEUED
 from tests.folders import unit_rows, write_folder
 
@@ -56,6 +56,34 @@ def back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
 )
 def test_a_switch_in_every_spelling(back: Any, arguments: list[str], value: bool) -> None:
     assert back(*arguments).indices["index"].enable_hdf5 is value
+
+
+@pytest.mark.parametrize(
+    ("arguments", "value"),
+    [
+        ([], False),
+        (["--provide_safety_model"], True),
+        (["--provide_safety_model", "True"], True),
+        (["--provide-safety-model=False"], False),
+        (["--provide_safety_model", "--threads", "2"], True),
+        (["--provide_safety_model", "a.npy"], PinnedFile(Path("a.npy"))),
+        (["--provide-safety-model=a#sha256=" + "0" * 64], PinnedFile(Path("a"), "0" * 64)),
+    ],
+)
+def test_a_switch_that_may_name_a_file(
+    back: Any, arguments: list[str], value: bool | PinnedFile
+) -> None:
+    assert back(*arguments).indices["index"].provide_safety_model == value
+
+
+def test_heads_and_how_strict_they_are(back: Any) -> None:
+    arguments = ["--safety-head", "/a.npy", "--safety_threshold", "0.25", "--violence_head", "b.h5"]
+    options = back(*arguments, "--aesthetic-embeddings", "rated").indices["index"]
+    assert options.safety_head == PinnedFile(Path("/a.npy"))
+    assert options.safety_threshold == 0.25
+    assert options.violence_head == PinnedFile(Path("b.h5"))
+    assert options.violence_threshold is None
+    assert options.aesthetic_embeddings == PinnedFile(Path("rated"))
 
 
 @pytest.mark.parametrize(
