@@ -64,7 +64,7 @@ class IndexService:
         self._state = self._open()
         self._encoders = encoders
         self._text_model_failed = False
-        heads = open_heads(name, options, self._snapshot.indices)
+        heads = open_heads(name, options, self.snapshot.indices)
         self.engine = SearchEngine(
             lambda: self._state.snapshot,
             self._encoder,
@@ -87,9 +87,11 @@ class IndexService:
 
         Queries under way end on what they began with, which goes when the last of them lets go of
         it; the next ones see the new state, or, where that cannot be opened, still the old one.
-        Raises what opening does.
+        Raises what opening does, also where the heads do not fit the vectors any more.
         """
-        self._state = self._open()
+        state = self._open()
+        open_heads(self.name, self.options, state.snapshot.indices)
+        self._state = state
 
     def _open(self) -> _State:
         manifest = read_manifest(self.options.indice_folder)

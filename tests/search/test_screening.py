@@ -21,7 +21,7 @@ from search_back.types import EmbeddingTerm, FloatArray, IdArray, Query
 from search_back.vectors import normalise
 from tests.fakes import FakeEncoder
 from tests.folders import unit_rows
-from tests.search.test_engine import ArrayIndex, FakeSnapshot, Steps, TableStore
+from tests.search.fakes import ArrayIndex, FakeSnapshot, Steps, TableStore
 
 D = 16
 
