@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -174,7 +175,7 @@ def test_a_modality_the_index_has_not(serve_app: Callable[..., Flask], tmp_path:
 
 def other_encoder(chain: Chain, folder: Any) -> Any:
     """The small index, said to be made by another encoder."""
-    write_folder(folder, chain.vectors("image"))
+    shutil.copytree(chain.index, folder)
     manifest = read_json(chain.index / INDEX_MANIFEST)
     manifest["encoder"] |= {"name": "ViT-X/99", "weights_sha256": "0" * 64}
     write_json(folder / INDEX_MANIFEST, manifest)
