@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from search_back.encoders.lifetime import return_memory
 from search_back.errors import NothingToDo, TooManyFailures
 from search_back.files import EMBEDDING_FOLDERS, EMBEDDINGS_MANIFEST, publish, sha256_file
 from search_back.inference.distributors import Span, distributor
@@ -169,6 +170,8 @@ class Job:
         settings, shards = self._settings, work.shards
         with publish(target) as folder:
             with self._timed("write"):
+                # What decoding has let go of makes room for what merging takes.
+                return_memory()
                 folder.mkdir()
                 merged = merge(
                     shards, folder, contents, rows_each=settings.rows_each(self._tally.rows)

@@ -16,7 +16,9 @@ from search_back.files import FAILURES, METADATA_FOLDER
 from search_back.inference.columns import arrow_array, arrow_type, joined
 from search_back.inference.shards import Contents, Shard
 
-_ROWS_AT_ONCE: Final = 10_000
+_ROWS_OF_GROUP: Final = 5_000
+# Rows as Python objects, of which only as many are held.
+_ROWS_AT_ONCE: Final = 500
 _FAILURE_SCHEMA: Final = pa.schema([(name, pa.string()) for name in ("key", "stage", "reason")])
 
 
@@ -49,16 +51,25 @@ def merge(shards: Sequence[Shard], folder: Path, contents: Contents, *, rows_eac
     for p, size in enumerate(sizes):
         path = folder / METADATA_FOLDER / f"{METADATA_FOLDER}_{p:0{width}}.parquet"
         with pq.ParquetWriter(path, columns.schema) as writer:
-            for start in range(0, size, _ROWS_AT_ONCE):
-                writer.write_table(columns.of(pieces.take(min(_ROWS_AT_ONCE, size - start))))
+            for start in range(0, size, _ROWS_OF_GROUP):
+                rows = min(_ROWS_OF_GROUP, size - start)
+                writer.write_table(_row_group(columns, pieces, rows))
     _join_failures(shards, folder / FAILURES)
     return Merged(count, partitions, tuple(columns.schema.names), tuple(columns.notes()))
+
+
+def _row_group(columns: _Columns, pieces: _Pieces, rows: int) -> pa.Table:
+    parts = [
+        columns.of(pieces.take(min(_ROWS_AT_ONCE, rows - start)))
+        for start in range(0, rows, _ROWS_AT_ONCE)
+    ]
+    return pa.concat_tables(parts).combine_chunks()
 
 
 def _join_embeddings(
     shards: Sequence[Shard], kind: str, dimension: int, sizes: dict[Path, int]
 ) -> None:
-    rest = iter(shards)
+    rest = (block for shard in shards for block in shard.blocks(kind))
     block = np.empty((0, dimension), np.float16)
     for path, size in sizes.items():
         with open(path, "wb") as file:
@@ -67,10 +78,10 @@ def _join_embeddings(
             missing = size
             while missing:
                 if not len(block):
-                    block = next(rest).embeddings(kind)
+                    block = next(rest)
                     continue
                 part, block = block[:missing], block[missing:]
-                file.write(part.astype("<f2", copy=False).tobytes())
+                file.write(part.tobytes())
                 missing -= len(part)
 
 
@@ -158,7 +169,7 @@ def _join_failures(shards: Sequence[Shard], path: Path) -> None:
                 waiting.append(
                     {"key": failure.key, "stage": failure.stage, "reason": failure.reason}
                 )
-                if len(waiting) == _ROWS_AT_ONCE:
+                if len(waiting) == _ROWS_OF_GROUP:
                     write()
         if waiting:
             write()

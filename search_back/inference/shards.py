@@ -85,9 +85,20 @@ class Shard:
         )
         return found
 
+    def blocks(self, kind: str, rows: int = 4096) -> Iterator[HalfArray]:
+        """The same in order, ``(≤ rows, d)`` at a time, read and not mapped.
+
+        Mapped pages count as memory of the process, and there may be as many as there are rows.
+        """
+        with open(self.folder / f"{kind}.npy", "rb") as file:
+            np.lib.format.read_magic(file)
+            (_, dimension), _, dtype = np.lib.format.read_array_header_1_0(file)
+            while data := file.read(rows * dimension * dtype.itemsize):
+                yield np.frombuffer(data, dtype).reshape(-1, dimension)
+
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Its rows: ``image_path``, ``caption``, ``metadata`` (JSON), then those of the records."""
-        with pa.memory_map(str(self.folder / _ROWS)) as file:
+        with pa.OSFile(str(self.folder / _ROWS)) as file:
             yield from pa.ipc.open_stream(file)
 
     def failed(self) -> Iterator[Failure]:
