@@ -66,18 +66,26 @@ def _from_best(count: int, dimension: int, recall: float) -> Iterator[Choice]:
         return Choice(factory, table + count * (per_vector + ID_BYTES), reason)
 
     if dimension % 2 == 0:
-        # Two dimensions a 4-bit code: compared 32 at a time in registers.
-        coarse = f"IVF{lists},PQ{dimension // 2}x4fs"
+        # 4-bit codes of what a list's centre leaves over, compared 32 at a time in registers; of
+        # four dimensions each, or of two. At the same recall, twice as many codes answered 1.1
+        # times as fast, and half-precision vectors 1.2 times as fast as 8-bit ones.
+        few = dimension // (4 if dimension % 4 == 0 else 2)
+        many = dimension // 2
         yield choice(
-            f"{coarse},Refine(SQfp16)",
-            dimension // 4 + exact,
+            f"IVF{lists},PQ{few}x4fsr,Refine(SQfp16)",
+            few // 2 + exact,
             "short codes find candidates, half-precision vectors score them; they fit",
         )
         if recall <= SURE_RECALL:
             yield choice(
-                f"{coarse},Refine(SQ8)",
-                dimension // 4 + dimension,
+                f"IVF{lists},PQ{many}x4fsr,Refine(SQ8)",
+                many // 2 + dimension,
                 "short codes find candidates, 8-bit vectors score them; longer ones do not fit",
+            )
+            yield choice(
+                f"IVF{lists},PQ{few}x4fsr,Refine(SQ8)",
+                few // 2 + dimension,
+                "still shorter codes find candidates, 8-bit vectors score them; no more fits",
             )
     yield choice(f"IVF{lists},SQfp16", exact, "half-precision vectors in lists fit")
     yield choice(

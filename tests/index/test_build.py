@@ -179,9 +179,12 @@ def test_a_factory_that_faiss_does_not_know(tmp_path: Path, vectors: FloatArray)
     ("count", "dimension", "memory", "expected"),
     [
         (2_000, 192, "4G", "Flat"),
-        (1_000_000, 512, "4G", "IVF2048,PQ256x4fs,Refine(SQfp16)"),
-        (1_000_000, 512, "1G", "IVF2048,PQ256x4fs,Refine(SQ8)"),
-        (1_000_000, 512, "600M", "IVF2048,SQ8"),
+        (1_000_000, 512, "4G", "IVF2048,PQ128x4fsr,Refine(SQfp16)"),
+        (1_000_000, 512, "1G", "IVF2048,PQ256x4fsr,Refine(SQ8)"),
+        (1_000_000, 512, "600M", "IVF2048,PQ128x4fsr,Refine(SQ8)"),
+        (1_000_000, 512, "550M", "IVF2048,SQ8"),
+        (200_000, 512, "1G", "IVF1024,PQ128x4fsr,Refine(SQfp16)"),
+        (1_000_000, 510, "4G", "IVF2048,PQ255x4fsr,Refine(SQfp16)"),
         (1_000_000, 512, "200M", "OPQ128_512,IVF2048,PQ128x8np"),
         (1_000_000, 333, "4G", "IVF2048,SQfp16"),
         (20_000, 512, "100K", ConfigError),
@@ -201,6 +204,12 @@ def test_the_kind_follows_count_and_memory(
     assert choice.reason
 
 
+@pytest.mark.parametrize("count", [50_000, 200_000, 10**6])
+def test_the_best_kind_takes_less_than_half_of_a_graph(count: int) -> None:
+    graph = count * (4 * 512 + 4 * (2 * 32 + 2))  # HNSW32: fp32 vectors, 64 links, a little more
+    assert choose(count, 512, memory=2**40, build_memory=2**42).bytes < graph / 2
+
+
 def test_a_high_recall_is_not_left_to_8_bits() -> None:
     sure = choose(10**6, 512, memory=2**30, build_memory=2**40, recall=0.99)
     assert sure.factory == "IVF2048,SQfp16"
@@ -208,7 +217,7 @@ def test_a_high_recall_is_not_left_to_8_bits() -> None:
 
 def test_the_memory_of_the_build_bounds_the_kind() -> None:
     choice = choose(10**6, 512, memory=4 * 2**30, build_memory=2 * 2**30)
-    assert choice.factory == "IVF2048,PQ256x4fs,Refine(SQ8)"
+    assert choice.factory == "IVF2048,PQ256x4fsr,Refine(SQ8)"
     with pytest.raises(ConfigError, match="current-memory-available"):
         choose(10**6, 512, memory=4 * 2**30, build_memory=2**20)
 
