@@ -3,15 +3,18 @@
 ::
 
     pip install hnswlib usearch
-    python benchmarks/engine.py --rows 200000 --memory 200M > engine.json
+    python benchmarks/engine.py > engine.json
 
-Builds an index of synthetic pictures (`vectors.py`) as `search-back index` does, and HNSW graphs of
-faiss, hnswlib and usearch of the same vectors; those that are not installed are left out. Each is
-tuned to the least effort that finds 0.95 of the true ten nearest, for queries by picture and by
-text, then asked one query at a time on one thread, rounds of all of them interleaved. JSON on
-stdout: recall, queries a second of wall and of processor time (which other programs disturb
-less), milliseconds, bytes, seconds of building; `serving`: what a process that maps our index
-takes. What is in `--folder` from before is not built again.
+Builds indices of synthetic pictures (`vectors.py`) as `search-back index` does, and of the smaller
+collection also HNSW graphs of faiss, hnswlib and usearch; those that are not installed are left
+out. Each is asked one query at a time on one thread, by picture and by text, at the two efforts
+between which it comes to find 0.95 of the true ten nearest, rounds of all of them interleaved;
+what it takes at just 0.95 lies between the two. Our settings for an effort come from other
+queries, as in a build. JSON on stdout: recall, queries a second of wall and of processor time
+(which other programs disturb less), milliseconds, bytes, seconds of building; `times_raw_faiss`:
+our processor time over that of faiss called with the same parameters; `lists_for_recall`: lists
+that must be visited for 0.95 if nothing else loses a neighbour; `serving`: what a process that
+maps our index takes. What is in `--folder` from before is not built again.
 """
 
 from __future__ import annotations
@@ -26,7 +29,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +40,22 @@ import numpy as np
 from vectors import write_folder
 
 from search_back.files import read_json
-from search_back.index import SearchPlan, open_index
+from search_back.index import open_index
 from search_back.index.build import BuildSettings, build
 from search_back.index.embeddings import Vectors, open_embeddings
 from search_back.index.exact import Questions, exact_neighbours
+from search_back.index.faiss_index import FaissIndex
 from search_back.index.measure import Exam, Exams
+from search_back.index.parameters import call_parameters
 from search_back.index.tune import tune
+from search_back.search.knn import nearest
 
-K, TARGET, QUERIES = 10, 0.95, 400
-EFFORTS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536)
+ROWS, PEER_ROWS = 1_000_000, 200_000  # graphs of more take hours
+K, TARGET = 10, 0.95
+TUNING, QUERIES = 256, 1_000  # of each kind, to tune with and to measure with
+EFFORTS = tuple(round(16 * 2 ** (i / 4)) for i in range(33))  # of graphs
+AIMS = tuple(TARGET + i / 100 for i in range(-4, 4))  # recall that our settings are tuned to
+Ask = Callable[[Any], Any]
 Search = Callable[[Any, int], Any]
 SERVING = """
 import json, sys, time
@@ -133,122 +145,181 @@ def open_usearch(path: Path, vectors: Vectors) -> Search:
 PEERS = {"faiss": open_faiss, "hnswlib": open_hnswlib, "usearch": open_usearch}
 
 
-def recall(search: Search, queries: Any, truth: Any, effort: int) -> float:
-    found = [
-        np.isin(t, search(q[None], effort)).mean() for q, t in zip(queries, truth, strict=True)
-    ]
-    return float(np.mean(found))
+@dataclass(frozen=True)
+class Point:
+    """An engine at one effort: what answers a ``(d,)`` query with ids, and the recall of that."""
+
+    effort: Any
+    ask: Ask
+    recall: float
 
 
-def least_effort(search: Search, queries: Any, truth: Any) -> int:
-    """As our plan is tuned: on queries that are not measured with."""
+@dataclass(frozen=True)
+class Run:
+    """One round of all queries: seconds of processor and wall time, milliseconds of each query."""
+
+    cpu: float
+    wall: float
+    times: Any
+
+
+def recall(ask: Ask, queries: Any, truth: Any) -> float:
+    return float(np.mean([np.isin(t, ask(q)).mean() for q, t in zip(queries, truth, strict=True)]))
+
+
+def graph_points(search: Search, queries: Any, truth: Any) -> Iterator[Point]:
     for effort in EFFORTS:
-        if recall(search, queries, truth, effort) >= TARGET:
-            return effort
-    return EFFORTS[-1]
+        ask = partial(_ask_graph, search, effort)
+        yield Point(effort, ask, recall(ask, queries, truth))
 
 
-def ask(
-    searches: dict[str, Callable[[Any], Any]], queries: Any, truth: Any, rounds: int
-) -> dict[str, Any]:
-    """Rounds of all, interleaved; figures are of the round with the median processor time."""
-    runs: dict[str, list[tuple[float, float, Any]]] = {name: [] for name in searches}
-    found: dict[str, float] = {}
+def _ask_graph(search: Search, effort: int, query: Any) -> Any:
+    return search(query[None], effort)
+
+
+def our_points(
+    index: FaissIndex, tuning: tuple[Any, Any], queries: Any, truth: Any
+) -> Iterator[Point]:
+    rows, answers = tuning
+    exam = Exam(Questions(rows, np.full(len(rows), -1), K), answers)
+    for aim in AIMS:
+        plan = tune(
+            index.on_threads(0), {"image": Exams(exam, exam, exam)}, recall=aim, ladder=(K,)
+        )
+        settings = plan.at(K)
+        ask = partial(_ask_ours, index.with_settings(settings))
+        yield Point(settings, ask, recall(ask, queries, truth))
+
+
+def _ask_ours(index: FaissIndex, query: Any) -> Any:
+    return nearest(index, query, K)[1]
+
+
+def around(points: Iterator[Point]) -> list[Point]:
+    """The last effort below the target and the first that reaches it."""
+    below: list[Point] = []
+    for point in points:
+        if point.recall >= TARGET:
+            return [*below, point]
+        below = [point]
+    return below
+
+
+def measured(engines: dict[str, list[Point]], queries: Any, rounds: int) -> dict[str, list[Run]]:
+    """The round with the median processor time, for each point of each engine."""
+    runs: dict[str, list[list[Run]]] = {n: [[] for _ in p] for n, p in engines.items()}
     for _ in range(rounds):
-        for name, search in searches.items():
-            for query in queries[:20]:
-                search(query[None])
-            times, answers = [], []
-            cpu, wall = time.thread_time(), time.perf_counter()
-            for query in queries:
-                start = time.perf_counter()
-                answers.append(search(query[None]))
-                times.append((time.perf_counter() - start) * 1e3)
-            wall, cpu = time.perf_counter() - wall, time.thread_time() - cpu
-            runs[name].append((cpu, wall, np.percentile(times, [50, 95, 99])))
-            hits = [np.isin(t, a).mean() for t, a in zip(truth, answers, strict=True)]
-            found[name] = float(np.mean(hits))
-    result = {}
-    for name, measured in runs.items():
-        cpu, wall, percentiles = sorted(measured, key=lambda run: run[0])[len(measured) // 2]
-        result[name] = {
-            "recall_at_10": round(found[name], 4),
-            "qps": round(len(queries) / wall),
-            "cpu_qps": round(len(queries) / cpu),
-            **dict(zip(("p50_ms", "p95_ms", "p99_ms"), percentiles.round(3).tolist(), strict=True)),
-        }
-    return result
+        for name, points in engines.items():
+            for point, done in zip(points, runs[name], strict=True):
+                done.append(_round(point.ask, queries))
+    return {
+        name: [sorted(done, key=lambda run: run.cpu)[len(done) // 2] for done in of_points]
+        for name, of_points in runs.items()
+    }
+
+
+def _round(ask: Ask, queries: Any) -> Run:
+    for query in queries[:20]:
+        ask(query)
+    times = np.empty(len(queries))
+    cpu, wall = time.thread_time(), time.perf_counter()
+    for i, query in enumerate(queries):
+        start = time.perf_counter()
+        ask(query)
+        times[i] = time.perf_counter() - start
+    return Run(time.thread_time() - cpu, time.perf_counter() - wall, times * 1e3)
+
+
+def at_target(points: list[Point], runs: list[Run], queries: int) -> dict[str, Any]:
+    """Speed at just the target, between the two points; recall and effort of each."""
+
+    def between(values: list[float]) -> float:
+        if len(points) == 1:
+            return values[0]
+        low, high = (p.recall for p in points)
+        part = (TARGET - low) / (high - low)
+        return values[0] + part * (values[1] - values[0])
+
+    percentiles = [np.percentile(run.times, [50, 95, 99]) for run in runs]
+    return {
+        "recall_at_10": round(between([p.recall for p in points]), 4),
+        "qps": round(queries / between([run.wall for run in runs])),
+        "cpu_qps": round(queries / between([run.cpu for run in runs])),
+        **{
+            name: round(between([float(p[i]) for p in percentiles]), 3)
+            for i, name in enumerate(("p50_ms", "p95_ms", "p99_ms"))
+        },
+        "measured_at": [
+            {"effort": str(p.effort), "recall_at_10": round(p.recall, 4)} for p in points
+        ],
+    }
+
+
+def raw_point(index: FaissIndex, like: Point) -> Point:
+    """faiss alone with the parameters of one of our points."""
+    raw = faiss.downcast_index(index.raw)
+    parameters = call_parameters(raw, K, like.effort, breadth=K)
+
+    def ask(query: Any) -> Any:
+        return raw.search(query[None], K, params=parameters)[1][0]
+
+    return Point(like.effort, ask, like.recall)
+
+
+def lists_for_recall(index: FaissIndex, queries: Any, truth: Any) -> int | None:
+    """So many lists hold the target's share of the true neighbours."""
+    ivf = index.ivf
+    if ivf is None:
+        return None
+    owner = np.empty(len(index), dtype=np.int64)
+    for number in range(ivf.nlist):
+        size = ivf.invlists.list_size(number)
+        owner[faiss.rev_swig_ptr(ivf.invlists.get_ids(number), size)] = number
+    _, order = ivf.quantizer.search(queries, ivf.nlist)
+    rank = np.argsort(order, axis=1)
+    needed = np.take_along_axis(rank, owner[truth], axis=1) + 1
+    return int(np.quantile(needed, TARGET, method="inverted_cdf"))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--rows", type=int, default=None, help="1000000; 200000 beside peers")
     parser.add_argument("--memory", default="1G")
     parser.add_argument("--folder", type=Path, default=None)
     parser.add_argument("--peers", default=",".join(PEERS), help="of these, those installed")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
+    peers = [n for n in options.peers.split(",") if n and importlib.util.find_spec(n) is not None]
+    rows = options.rows or (PEER_ROWS if peers else ROWS)
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         if not (folder / "embeddings").is_dir():
-            write_folder(folder / "embeddings", options.rows)
-        peers = [n for n in options.peers.split(",") if importlib.util.find_spec(n) is not None]
+            write_folder(folder / "embeddings", rows)
         print(json.dumps(compare(folder, peers, options.memory, options.rounds), indent=2))
 
 
 def compare(folder: Path, peers: list[str], memory: str, rounds: int) -> dict[str, Any]:
     vectors = open_embeddings(folder / "embeddings").vectors["image"]
     asked = np.load(folder / "embeddings/queries.npz")
-    built: dict[str, Any] = {}
-    cpu = time.process_time()
-    if not (folder / "index/index.json").is_file():
-        settings = BuildSettings(
-            folder / "embeddings", folder / "index", max_index_memory_usage=memory
-        )
-        report = build(settings)
-        built = {
-            "wall_s": round(report.seconds, 1),
-            "cpu_s": round(time.process_time() - cpu, 1),
-            "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-        }
+    built = _build(folder, memory)
     about = read_json(folder / "index/index.json")["indices"]["image"]
-    opened = {name: PEERS[name](folder / name, vectors) for name in peers}
+    graphs = {name: PEERS[name](folder / name, vectors) for name in peers}
     ours = open_index(folder / "index/image.index")
-    rows = {kind: asked[kind][: 2 * QUERIES] for kind in ("image", "text")}
-    nobody = np.full(2 * QUERIES, -1)
-    truth = dict(
-        zip(
-            rows,
-            exact_neighbours(vectors.blocks(), [Questions(q, nobody, K) for q in rows.values()]),
-            strict=True,
-        )
-    )
+    rows = {kind: asked[kind][: TUNING + QUERIES] for kind in ("image", "text")}
+    nobody = np.full(TUNING + QUERIES, -1)
+    truths = exact_neighbours(vectors.blocks(), [Questions(q, nobody, K) for q in rows.values()])
     answers: dict[str, Any] = {}
-    for kind in ("image", "text"):
-        tuning, held_out = slice(0, QUERIES), slice(QUERIES, 2 * QUERIES)
-        mine = _tuned(ours, rows[kind][tuning], truth[kind][tuning])
-        searches: dict[str, Callable[[Any], Any]] = {
-            "search_back": lambda q, index=mine: index.search(q, K)[1][0]
-        }
-        efforts = {}
-        for name, search in opened.items():
-            effort = least_effort(search, rows[kind][tuning], truth[kind][tuning])
-            efforts[name] = effort
-            searches[name] = lambda q, search=search, effort=effort: search(q, effort)
-        result = ask(searches, rows[kind][held_out], truth[kind][held_out], rounds)
-        for name, effort in efforts.items():
-            result[name]["effort"] = effort
-        result["search_back"]["plan"] = mine.plan.to_json()
-        answers[kind] = result
+    for (kind, queries), truth in zip(rows.items(), truths, strict=True):
+        answers[kind] = _asked_by(ours, graphs, queries, truth, rounds)
     command = [sys.executable, "-c", SERVING, str(folder / "index")]
     command.append(str(folder / "embeddings/queries.npz"))
     serving = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     return {
-        "question": "queries a second at recall@10 ≥ 0.95, one thread, one query a call",
+        "question": "queries a second at recall@10 = 0.95, one thread, one query a call",
         "rows": vectors.count,
         "factory": about["factory"],
         "bytes": {"search_back": about["bytes"]}
-        | {name: (folder / name).stat().st_size for name in opened},
+        | {name: (folder / name).stat().st_size for name in graphs},
         "build": built,
         "asked_by": answers,
         "serving": serving,
@@ -261,12 +332,35 @@ def compare(folder: Path, peers: list[str], memory: str, rounds: int) -> dict[st
     }
 
 
-def _tuned(index: Any, queries: Any, truth: Any) -> Any:
-    """Our index at the cheapest settings for these queries: as the build does for its own."""
-    exam = Exam(Questions(queries, np.full(len(queries), -1), K), truth)
-    exams: dict[Any, Exams] = {"image": Exams(exam, exam, exam)}
-    plan = tune(index.on_threads(0), exams, recall=TARGET, ladder=(K,))
-    return index.with_plan(SearchPlan.of(plan.at(K))).on_threads(1)
+def _build(folder: Path, memory: str) -> dict[str, Any]:
+    if (folder / "index/index.json").is_file():
+        return {}
+    cpu = time.process_time()
+    report = build(
+        BuildSettings(folder / "embeddings", folder / "index", max_index_memory_usage=memory)
+    )
+    return {
+        "wall_s": round(report.seconds, 1),
+        "cpu_s": round(time.process_time() - cpu, 1),
+        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+
+
+def _asked_by(
+    ours: FaissIndex, graphs: dict[str, Search], queries: Any, truth: Any, rounds: int
+) -> dict[str, Any]:
+    tuning = queries[:TUNING], truth[:TUNING]
+    queries, truth = queries[TUNING:], truth[TUNING:]
+    engines = {"search_back": around(our_points(ours, tuning, queries, truth))}
+    engines |= {n: around(graph_points(s, queries, truth)) for n, s in graphs.items()}
+    engines["raw"] = [raw_point(ours, point) for point in engines["search_back"]]
+    runs = measured(engines, queries, rounds)
+    raw = runs.pop("raw")
+    result = {n: at_target(engines[n], of_points, len(queries)) for n, of_points in runs.items()}
+    mine, bare = (sum(run.cpu for run in r) for r in (runs["search_back"], raw))
+    result["search_back"]["times_raw_faiss"] = round(mine / bare, 3)
+    result["search_back"]["lists_for_recall"] = lists_for_recall(ours, queries, truth)
+    return result
 
 
 if __name__ == "__main__":
