@@ -124,6 +124,7 @@ def _metadata(first: int, n: int) -> pa.Table:
         {
             "url": [f"https://host{i % 4_999}.example.org/{i:x}.jpg" for i in numbers],
             "caption": [f"a picture of thing {i % 2_503}, number {i}" for i in numbers],
+            "number": list(numbers),
         }
     )
 

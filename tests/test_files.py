@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from search_back.errors import CorruptFile
-from search_back.files import publish, read_json, sha256_file, sweep, write_json
+from search_back.files import publish, read_json, recover, sha256_file, sweep, write_json
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
@@ -61,6 +61,27 @@ def test_a_killed_writer_leaves_what_was_there_and_its_part_is_swept(tmp_path: P
     sweep(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["folder"]
     assert (target / "old").read_text() == "old"
+
+
+def test_what_a_killed_publication_had_moved_aside_is_put_back(tmp_path: Path) -> None:
+    target = tmp_path / "x"
+    (tmp_path / ".x.0123abcd.old").mkdir()
+    (tmp_path / ".x.0123abcd.old" / "a").write_text("old")
+    (tmp_path / ".x.4567cdef.part").mkdir()
+    (tmp_path / ".xy.4567cdef.part").mkdir()
+    recover(target)
+    assert (target / "a").read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".xy.4567cdef.part", "x"]
+
+
+def test_what_was_replaced_goes_once_the_new_one_is_there(tmp_path: Path) -> None:
+    target = tmp_path / "x"
+    for name in ("x", ".x.0123abcd.old"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a").write_text(name)
+    recover(target)
+    assert (target / "a").read_text() == "x"
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
 def test_json_comes_back(tmp_path: Path) -> None:
