@@ -35,7 +35,7 @@ from encoders import say
 from vectors import write_folder
 
 from search_back.config import IndexOptions
-from search_back.index import BuildSettings, build
+from search_back.index.build import BuildSettings, build
 from search_back.search import SearchEngine
 from search_back.search.filters import exact_nearest, parse, passing
 from search_back.services import open_snapshot
