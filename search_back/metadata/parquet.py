@@ -55,10 +55,10 @@ class ParquetSource:
             with _open(path) as file:
                 names = present(self.schema.names, file.schema_arrow)
                 try:
-                    part = file.read(columns=names) if names else _rows_of(file)
+                    pieces = _read(file, names) if names else [_rows_of(file)]
                 except (pa.ArrowException, OSError) as error:
                     raise _corrupt(path, error) from error
-                parts.append(conform(part, self.schema, path))
+                parts += [conform(piece, self.schema, path) for piece in pieces]
         if not self.schema.names:
             return without_columns(self._rows)
         table = pa.concat_tables(parts)
@@ -102,6 +102,15 @@ class ParquetStore(ColumnStore):
     def close(self) -> None:
         super().close()
         self._columns = {}
+
+
+def _read(file: pq.ParquetFile, names: list[str]) -> list[pa.Table]:
+    """All rows of a file, in one piece where Arrow can."""
+    try:
+        return [file.read(columns=names)]
+    except pa.ArrowNotImplementedError:
+        # Dictionaries within lists, which differ between row groups.
+        return [file.read_row_group(i, columns=names) for i in range(file.num_row_groups)]
 
 
 def _rows_of(file: pq.ParquetFile) -> pa.Table:
