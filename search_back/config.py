@@ -35,6 +35,9 @@ class Limits:
     max_url_bytes: int = 4096
     fetch_timeout_s: float = 10.0
     max_redirects: int = 5
+    max_downloads: int = 16
+    max_query_terms: int = 64
+    max_query_addresses: int = 4
     allow_private_addresses: bool = False
 
 
@@ -83,6 +86,7 @@ class IndexOptions:
     score above which they do, None: by the kind of head. ``aesthetic_embeddings``: a folder or a
     file with an embedding for each ``aesthetic_score``. ``provide_*``: clip-retrieval's switches;
     a file there means what it means at the newer option, which goes before it.
+    ``open_on_first_query``: not at the start.
     """
 
     indice_folder: Path
@@ -108,6 +112,7 @@ class IndexOptions:
     provide_aesthetic_embeddings: bool | PinnedFile = False
     image_roots: tuple[Path, ...] | None = None
     allow_encoder_mismatch: bool = False
+    open_on_first_query: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,12 @@ class ServerSettings:
     not used gives its memory back, 0 for never. ``batching``: whether concurrent queries are
     encoded together. ``query_cache_entries``: queries whose embeddings are kept, 0 for none.
     ``max_queued_queries``: texts, and pictures, that may wait for an encoder.
+
+    ``server``: ``gunicorn`` (processes that are watched and replaced), ``waitress`` (one process),
+    ``auto`` (gunicorn where it can be had). ``workers``: processes, 0 for as many as suit the
+    machine. Of each process: ``max_waiting_requests`` that wait for a thread, and
+    ``max_connections``. ``request_timeout_s``: from a request's arrival to its answer, after which
+    it is given up. ``stop_timeout_s``: for answers under way when the server is told to stop.
     """
 
     indices: Mapping[str, IndexOptions]
@@ -134,12 +145,19 @@ class ServerSettings:
     batching: bool = True
     query_cache_entries: int = 10_000
     max_queued_queries: int = 64
+    server: str = "auto"
+    workers: int = 0
+    max_waiting_requests: int = 256
+    max_connections: int = 1024
+    request_timeout_s: float = 30.0
+    stop_timeout_s: float = 10.0
     limits: Limits = field(default_factory=Limits)
 
 
 _KEYS = {f.name: f for f in fields(IndexOptions)}
 _PATHS = {"indice_folder"}
 _NAMES = {"clip_model", "mclip_model"}
+SERVERS = ("auto", "gunicorn", "waitress")
 RUNTIMES = ("auto", "torch", "onnx", "openvino")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
 JPEG_DRAFTS = ("off", "close", "fast")

@@ -17,7 +17,11 @@
     │   └── FetchFailed         an allowed address that gave no picture
     ├── EncoderMismatch         index and encoder were not made for each other
     ├── ModelUnavailable        weights that cannot be had or loaded
+    ├── IndexUnavailable        an index whose files cannot be served now
     ├── Overloaded              more queries wait than may
+    ├── DeadlineExceeded        a request's time was over before its answer was there
+    ├── Unauthorized            a request without a key that is known
+    ├── Forbidden               a key that may not do that
     ├── ConfigError             settings, indices_paths.json
     ├── BadFolder               a folder without what it should hold
     ├── CorruptFile             a file that is not what its name says
@@ -131,6 +135,22 @@ class EncoderMismatch(SearchBackError):
 
 class ModelUnavailable(SearchBackError):
     """Weights that cannot be found or loaded."""
+
+
+class IndexUnavailable(SearchBackError):
+    """An index whose files cannot be served now."""
+
+
+class DeadlineExceeded(SearchBackError):
+    """A request's time was over before its answer was there."""
+
+
+class Unauthorized(SearchBackError):
+    """A request without a key that is known."""
+
+
+class Forbidden(SearchBackError):
+    """A key that may not do that."""
 
 
 class Overloaded(SearchBackError):

@@ -124,6 +124,7 @@ def serve_app() -> Iterator[Callable[..., Flask]]:
     def make(indices: dict[str, IndexOptions], **settings: Any) -> Flask:
         services = Services(ServerSettings(indices=indices, **settings))
         opened.append(services)
+        services.open()
         return create_app(services)
 
     yield make

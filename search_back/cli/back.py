@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from search_back.config import (
     JPEG_DRAFTS,
     PRECISIONS,
     RUNTIMES,
+    SERVERS,
     IndexOptions,
     ServerSettings,
     load_indices,
@@ -64,6 +66,44 @@ def old_switch(name: str, *, means: str) -> Callable[[F], F]:
 @option("host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 is everyone.")
 @option("port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, help="Port to listen on.")
 @option("threads", type=click.IntRange(1), default=32, help="Requests answered at a time.")
+@option(
+    "server",
+    type=click.Choice(SERVERS),
+    default="auto",
+    help="gunicorn: processes that are watched and replaced; waitress: this process. auto: "
+    "gunicorn where it can be had.",
+)
+@option(
+    "workers",
+    type=click.IntRange(0),
+    default=0,
+    help="Processes of gunicorn, each with an encoder of its own; 0: one for two processors, at "
+    "most 4.",
+)
+@option(
+    "max-waiting-requests",
+    type=click.IntRange(1),
+    default=256,
+    help="Requests that may wait for a thread, in each process; more are refused with status 503.",
+)
+@option(
+    "max-connections",
+    type=click.IntRange(1),
+    default=1024,
+    help="Connections of each process; past them, those go that wait longest without a request.",
+)
+@option(
+    "request-timeout-s",
+    type=click.FloatRange(0, min_open=True),
+    default=30.0,
+    help="Seconds after its arrival at which a request is given up.",
+)
+@option(
+    "stop-timeout-s",
+    type=click.FloatRange(0),
+    default=10.0,
+    help="Seconds for answers under way when the server is told to stop.",
+)
 @option(
     "encoder-threads",
     type=click.IntRange(0),
@@ -174,6 +214,11 @@ def old_switch(name: str, *, means: str) -> Callable[[F], F]:
 @old_switch("provide-safety-model", means="safety-head")
 @old_switch("provide-violence-detector", means="violence-head")
 @old_switch("provide-aesthetic-embeddings", means="aesthetic-embeddings")
+@flag(
+    "open-on-first-query",
+    default=False,
+    help="Open each index when it is first asked, not at the start.",
+)
 @flag("use-jit", default=False, help="Accepted for old scripts; has no effect.")
 @flag(
     "allow-encoder-mismatch",
@@ -193,6 +238,12 @@ def command(
     host: str,
     port: int,
     threads: int,
+    server: str,
+    workers: int,
+    max_waiting_requests: int,
+    max_connections: int,
+    request_timeout_s: float,
+    stop_timeout_s: float,
     encoder_threads: int,
     encoder_idle_s: float,
     batching: bool,
@@ -218,15 +269,8 @@ def command(
     defaults = IndexOptions(indice_folder=Path(), image_roots=image_roots or None, **values)
     if indices_paths and index_folder:
         raise ConfigError("give --indices-paths or --index-folder, not both")
-    if index_folder:
-        indices = {}
-        for folder in index_folder:
-            name = folder.resolve().name
-            if name in indices:
-                raise ConfigError("two index folders have one name", value=name)
-            indices[name] = replace(defaults, indice_folder=folder)
-    else:
-        indices = load_indices(indices_paths or Path(DEFAULT_INDICES), defaults)
+    read = partial(_indices, index_folder, indices_paths or Path(DEFAULT_INDICES), defaults)
+    indices = read()
     if default_index is not None and default_index not in indices:
         raise ConfigError(
             "--default-index names no index", value=default_index, remedy=", ".join(indices)
@@ -240,6 +284,12 @@ def command(
         url_column=url_column,
         cors_origins=cors_origins,
         threads=threads,
+        server=server,
+        workers=workers,
+        max_waiting_requests=max_waiting_requests,
+        max_connections=max_connections,
+        request_timeout_s=request_timeout_s,
+        stop_timeout_s=stop_timeout_s,
         encoder_threads=encoder_threads,
         encoder_idle_s=encoder_idle_s,
         batching=batching,
@@ -249,6 +299,26 @@ def command(
     )
     listener = bind(host, port)
     try:
-        serve(settings, listener, ready=lambda url: say(f"serving {', '.join(indices)} at {url}"))
+        serve(
+            settings,
+            listener,
+            ready=lambda url: say(f"serving {', '.join(indices)} at {url}"),
+            read_indices=read,
+        )
     finally:
         listener.close()
+
+
+def _indices(
+    folders: tuple[Path, ...], paths: Path, defaults: IndexOptions
+) -> dict[str, IndexOptions]:
+    """The indices to serve, as the command and the file that it names say now."""
+    if not folders:
+        return load_indices(paths, defaults)
+    indices: dict[str, IndexOptions] = {}
+    for folder in folders:
+        name = folder.resolve().name
+        if name in indices:
+            raise ConfigError("two index folders have one name", value=name)
+        indices[name] = replace(defaults, indice_folder=folder)
+    return indices

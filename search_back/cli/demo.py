@@ -59,6 +59,8 @@ def command(host: str, port: int, folder: Path | None, no_browser: bool, serve: 
             },
             host=host,
             port=port,
+            # What has been prepared here ran on several threads, which a fork would lose.
+            server="waitress",
         )
 
         def ready(url: str) -> None:

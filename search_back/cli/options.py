@@ -86,6 +86,9 @@ _LIMIT_HELP = {
     "max_url_bytes": "Bytes of an address to fetch.",
     "fetch_timeout_s": "Seconds for fetching an address, from end to end.",
     "max_redirects": "Redirects to follow while fetching.",
+    "max_downloads": "Addresses fetched at a time.",
+    "max_query_terms": "Terms of one query.",
+    "max_query_addresses": "Addresses among the terms of one query.",
     "allow_private_addresses": "Fetch from private addresses too: only on a trusted network.",
 }
 

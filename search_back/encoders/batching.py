@@ -11,6 +11,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from search_back import deadlines
 from search_back.errors import Overloaded
 from search_back.interfaces import Encoder
 from search_back.types import (
@@ -249,7 +250,9 @@ class _Lane(Generic[T]):
         try:
             if not self._enter(call, admitted=admitted):
                 assert call.gate is not None
-                call.gate.acquire()
+                left = deadlines.remaining()
+                if not call.gate.acquire(timeout=-1 if left is None else left):
+                    raise deadlines.exceeded(f"the {self._kind} encoder had its turn")
             if not call.answered:
                 self._lead(call)
         finally:

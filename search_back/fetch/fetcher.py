@@ -14,6 +14,7 @@ import http.client
 import re
 import socket
 import ssl
+import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -25,8 +26,9 @@ import certifi
 from urllib3.exceptions import HTTPError, LocationParseError
 from urllib3.util import Url, parse_url
 
+from search_back import deadlines
 from search_back.config import Limits
-from search_back.errors import FetchFailed, FetchRefused, LimitExceeded
+from search_back.errors import FetchFailed, FetchRefused, LimitExceeded, Overloaded
 from search_back.fetch.addresses import refusal
 from search_back.fetch.pinned import Deadline, Pin, PinnedHTTP, PinnedHTTPS, within
 
@@ -68,6 +70,7 @@ class Fetcher:
         self._limits = limits
         self._resolver = resolver
         self._given_tls = tls
+        self._slots = threading.BoundedSemaphore(limits.max_downloads)
 
     def fetch(self, url: str) -> bytes:
         """The bytes behind an http, https or ``data:image/…;base64,`` address.
@@ -75,12 +78,24 @@ class Fetcher:
         Whether they are a picture is for the decoder to say. Raises ``FetchRefused`` for an
         address that the rules do not allow, ``FetchFailed`` for one that gave nothing within
         ``fetch_timeout_s``, and ``LimitExceeded`` for ``max_url_bytes``, ``max_redirects``,
-        ``max_picture_bytes``.
+        ``max_picture_bytes``; ``Overloaded`` where ``max_downloads`` are under way.
         """
         url = url.strip()
         if url[:5].lower() == "data:":
             return self._inline(url)
-        deadline = Deadline.after(self._limits.fetch_timeout_s)
+        if not self._slots.acquire(blocking=False):
+            raise Overloaded(
+                f"max_downloads is {self._limits.max_downloads}, and as many are under way",
+                retry_after_s=1.0,
+                remedy="try again a little later, or raise that setting of the server",
+            )
+        try:
+            return self._follow(url)
+        finally:
+            self._slots.release()
+
+    def _follow(self, url: str) -> bytes:
+        deadline = Deadline.after(deadlines.within(self._limits.fetch_timeout_s))
         for _ in range(self._limits.max_redirects + 1):
             answer = self._get(self._parse(url), deadline)
             if isinstance(answer, bytes):

@@ -2,5 +2,6 @@
 
 from search_back.search.compose import check_encoder
 from search_back.search.engine import SearchEngine
+from search_back.search.syntax import Part, parse_query
 
-__all__ = ["SearchEngine", "check_encoder"]
+__all__ = ["Part", "SearchEngine", "check_encoder", "parse_query"]

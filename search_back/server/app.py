@@ -2,69 +2,56 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Mapping
 
-from flask import Flask, Response
+from flask import Flask
 from flask_cors import CORS
 
+from search_back.server.answers import EXPOSED_HEADERS
 from search_back.server.failures import add_error_handlers
 from search_back.server.front import front_blueprint
+from search_back.server.middleware import (
+    collapse_slashes,
+    finish_response,
+    name_request,
+    within_deadline,
+)
 from search_back.server.routes import (
-    IGNORED_HEADER,
-    LIMITS_HEADER,
-    TRUNCATED_HEADER,
-    api_blueprint,
+    compat_blueprint,
+    indices_blueprint,
+    operations_blueprint,
+    search_blueprint,
 )
 from search_back.services import Services
 
-WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-# The page loads nothing from elsewhere but the pictures that results point at, and talks to
-# whatever backend its address names.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; img-src * data: blob:; connect-src *; object-src 'none'; "
-    "base-uri 'none'; frame-ancestors 'self'; form-action 'self'"
-)
+Reload = Callable[[], Mapping[str, str]]
 
 
-def create_app(services: Services) -> Flask:
-    """The WSGI app of a server. Holds no state of its own beside ``services``."""
+def create_app(services: Services, *, reload: Reload | None = None) -> Flask:
+    """The WSGI app of a server. Holds no state of its own beside ``services``.
+
+    ``reload``: serves what the folders hold now, and returns what could not be reloaded, by index;
+    by default ``services.reload``, which is enough for one process.
+    """
     app = Flask("search_back", static_folder=None)
-    limits = services.settings.limits
-    app.config["MAX_CONTENT_LENGTH"] = limits.max_body_bytes
-    app.config["MAX_FORM_MEMORY_SIZE"] = limits.max_body_bytes
+    settings = services.settings
+    app.config["MAX_CONTENT_LENGTH"] = settings.limits.max_body_bytes
+    app.config["MAX_FORM_MEMORY_SIZE"] = settings.limits.max_body_bytes
     app.url_map.strict_slashes = False
     CORS(
         app,
-        origins=list(services.settings.cors_origins),
+        origins=list(settings.cors_origins),
         methods=["GET", "HEAD", "OPTIONS", "POST"],
-        expose_headers=[IGNORED_HEADER, LIMITS_HEADER, TRUNCATED_HEADER, "Retry-After"],
+        expose_headers=EXPOSED_HEADERS,
     )
-    app.register_blueprint(api_blueprint(services))
+    app.register_blueprint(compat_blueprint(services))
+    app.register_blueprint(search_blueprint(services))
+    app.register_blueprint(indices_blueprint(services))
+    app.register_blueprint(operations_blueprint(services, reload=reload or services.reload))
     app.register_blueprint(front_blueprint(services))
-    add_error_handlers(app, limits, services.metrics.count_error)
-    app.after_request(_protect)
-    app.wsgi_app = collapse_slashes(app.wsgi_app)  # type: ignore[method-assign, assignment]
+    add_error_handlers(app, settings.limits, services.metrics.count_error)
+    app.before_request(name_request)
+    app.after_request(finish_response)
+    in_time = within_deadline(app.wsgi_app, timeout_s=settings.request_timeout_s)
+    app.wsgi_app = collapse_slashes(in_time)  # type: ignore[method-assign, assignment]
     return app
-
-
-def _protect(response: Response) -> Response:
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Referrer-Policy", "no-referrer")
-    if response.mimetype == "text/html":
-        response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-    return response
-
-
-def collapse_slashes(app: WSGI) -> WSGI:
-    """Answer ``//knn-service`` as ``/knn-service``: old pages join addresses that way.
-
-    A redirect would not do, since a browser drops the body of a redirected cross-origin call.
-    """
-
-    def collapsed(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        environ["PATH_INFO"] = re.sub("/{2,}", "/", environ.get("PATH_INFO", "/"))
-        return app(environ, start_response)
-
-    return collapsed

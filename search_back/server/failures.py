@@ -12,18 +12,23 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from search_back.config import Limits
 from search_back.errors import (
+    CorruptFile,
+    DeadlineExceeded,
     EncoderMismatch,
     FetchFailed,
+    Forbidden,
+    IndexUnavailable,
     InputError,
     InvalidField,
     LimitExceeded,
     ModelUnavailable,
     Overloaded,
     SearchBackError,
+    Unauthorized,
     UnknownId,
     UnknownIndex,
 )
-from search_back.server.jsonable import dumps
+from search_back.server.answers import json_response
 from search_back.server.schemas import InvalidBody
 
 LOGGER = logging.getLogger(__name__)
@@ -35,6 +40,11 @@ _STATUS: tuple[tuple[type[SearchBackError], int], ...] = (
     (InputError, 400),
     (EncoderMismatch, 409),
     (ModelUnavailable, 503),
+    (IndexUnavailable, 503),
+    (CorruptFile, 503),
+    (DeadlineExceeded, 504),
+    (Unauthorized, 401),
+    (Forbidden, 403),
     (Overloaded, 503),
 )
 
@@ -52,7 +62,7 @@ def add_error_handlers(app: Flask, limits: Limits, count: Callable[[str], None])
         body: dict[str, Any] = {"message": message, "code": code}
         if errors:
             body["errors"] = errors
-        return Response(dumps(body), status=status, mimetype="application/json")
+        return json_response(body, status=status)
 
     def known(error: SearchBackError) -> Response:
         status = status_of(error)

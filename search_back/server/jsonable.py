@@ -1,4 +1,4 @@
-"""Metadata values as valid JSON."""
+"""Values of metadata as valid JSON."""
 
 from __future__ import annotations
 
@@ -7,13 +7,28 @@ import datetime
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+import orjson
+
+_OPTIONS: Final = (
+    orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATETIME
+)
+
+
+def dumps(value: Any) -> bytes:
+    """JSON in UTF-8: NaN and infinities become null, times ISO 8601, bytes text."""
+    try:
+        return orjson.dumps(value, jsonable, _OPTIONS)
+    except (TypeError, orjson.JSONEncodeError):
+        # Integers beyond 64 bits, halves of surrogate pairs, keys of odd types.
+        text = json.dumps(jsonable(value), ensure_ascii=False, allow_nan=False)
+        return text.encode("utf-8", "replace")
 
 
 def jsonable(value: Any) -> Any:
-    """A value that JSON can hold: NaN and infinities become null, times ISO 8601, bytes text."""
+    """The same value in what the standard library writes as valid JSON."""
     if value is None or isinstance(value, (str, bool, int)):
         return value
     if isinstance(value, float):
@@ -36,8 +51,3 @@ def jsonable(value: Any) -> Any:
         except UnicodeDecodeError:
             return base64.b64encode(value).decode("ascii")
     return str(value)
-
-
-def dumps(value: Any) -> str:
-    """JSON text of plain values; metadata must have gone through :func:`jsonable`."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

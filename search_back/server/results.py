@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 
-from search_back.server.jsonable import jsonable
 from search_back.server.schemas import Pictures
 from search_back.services import IMAGE_PATH, IndexService
-from search_back.types import Page
+from search_back.types import Facet, Page, RangeFacet
 
 
 def columns_to_read(index: IndexService) -> tuple[str, ...]:
@@ -33,7 +33,7 @@ def page_to_json(
             )
             item = row_to_json(hit.id, hit.metadata, index, pictures=mode)
         item["id"] = hit.id
-        item["similarity"] = jsonable(hit.similarity)
+        item["similarity"] = hit.similarity
         items.append(item)
     return items
 
@@ -64,16 +64,32 @@ def row_to_json(
 ) -> dict[str, Any]:
     """One row, with its picture inlined or linked where it may be shown."""
     wanted = index.options.columns_to_return
-    item = {name: jsonable(value) for name, value in row.items() if name in wanted}
-    path = row.get(IMAGE_PATH)
+    item = {name: value for name, value in row.items() if name in wanted}
+    return item | picture_fields(id_, row.get(IMAGE_PATH), index, pictures=pictures)
+
+
+def picture_fields(
+    id_: int, path: object, index: IndexService, *, pictures: Pictures
+) -> dict[str, str]:
+    """``image`` in base64, or ``thumbnail_url`` and ``picture_url``, where it may be shown."""
     if not isinstance(path, str) or pictures == "none":
-        return item
+        return {}
     if pictures == "inline":
         encoded = index.pictures.inline_jpeg(path)
-        if encoded is not None:
-            item["image"] = encoded
-    elif index.pictures.resolve(path) is not None:
-        base = f"/indices/{quote(index.name, safe='')}"
-        item["thumbnail_url"] = f"{base}/thumbnails/{id_}"
-        item["picture_url"] = f"{base}/pictures/{id_}"
-    return item
+        return {} if encoded is None else {"image": encoded}
+    if index.pictures.resolve(path) is None:
+        return {}
+    base = f"/indices/{quote(index.name, safe='')}"
+    return {"thumbnail_url": f"{base}/thumbnails/{id_}", "picture_url": f"{base}/pictures/{id_}"}
+
+
+def facets_to_json(facets: Mapping[str, Facet]) -> dict[str, Any]:
+    """Of values a list of ``{value, count}``, null last; of numbers and times their spans."""
+    return {name: _facet(facet) for name, facet in facets.items()}
+
+
+def _facet(facet: Facet) -> Any:
+    if isinstance(facet, RangeFacet):
+        return asdict(facet)
+    counts = [{"value": value, "count": count} for value, count in facet.values]
+    return [*counts, {"value": None, "count": facet.nulls}] if facet.nulls else counts

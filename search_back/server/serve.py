@@ -1,28 +1,30 @@
-"""Running the app: one process, several threads."""
+"""Running the app until somebody stops it."""
 
 from __future__ import annotations
 
 import errno
+import importlib.util
 import logging
 import os
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
-from search_back.config import ServerSettings
-from search_back.errors import PortInUse
+from search_back.config import IndexOptions, ServerSettings
+from search_back.errors import ConfigError, PortInUse
 from search_back.server.app import create_app
+from search_back.server.listening import BACKLOG, Bounds, HttpServer
 from search_back.services import Services
 
 LOGGER = logging.getLogger(__name__)
-BACKLOG = 1024
-# Answers under way when the server is stopped may take so long; the rest are cut off.
-GRACE_S = 1.0
 STOPPING = (signal.SIGINT, signal.SIGTERM)
+# Whoever presses Ctrl-C waits no longer than this for answers under way.
+IMPATIENT_S = 1.0
+
+ReadIndices = Callable[[], Mapping[str, IndexOptions]]
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -54,48 +56,104 @@ def serve(
     listener: socket.socket,
     *,
     ready: Callable[[str], None] = lambda url: None,
+    read_indices: ReadIndices | None = None,
 ) -> None:
     """Serve until interrupted or terminated. ``ready`` is told the address once it answers.
 
     The port is bound before anything is loaded, so that a port in use is known at once; encoders
-    are loaded in the background while the page is already served.
+    are loaded in the background while the page is already served. SIGHUP reloads the indices,
+    those that ``read_indices`` names then. Raises what keeps every index from being opened.
     """
-    from search_back.server.wsgi import make_server
+    url = address(settings.host, listener)
+    if server_kind(settings.server) == "gunicorn":
+        from search_back.server.workers import supervise
 
-    with stoppable():
-        services = Services(settings)
-        server: Any = make_server(
-            create_app(services),
-            listener,
-            threads=settings.threads,
-            connections=BACKLOG,
-            max_body_bytes=settings.limits.max_body_bytes,
-            grace_s=GRACE_S,
+        supervise(settings, listener, ready=lambda: ready(url), read_indices=read_indices)
+    else:
+        _serve_here(settings, listener, ready=lambda: ready(url), read_indices=read_indices)
+
+
+def server_kind(wanted: str) -> str:
+    """``gunicorn`` or ``waitress``; raises ``ConfigError`` where what is wanted is not there."""
+    there = hasattr(os, "fork") and importlib.util.find_spec("gunicorn") is not None
+    if wanted == "auto":
+        return "gunicorn" if there else "waitress"
+    if wanted == "gunicorn" and not there:
+        raise ConfigError(
+            "gunicorn is not to be had here", remedy="install it, or give --server waitress"
         )
+    return wanted
+
+
+def bounds(settings: ServerSettings) -> Bounds:
+    """What one process takes on."""
+    return Bounds(
+        threads=settings.threads,
+        max_waiting=settings.max_waiting_requests,
+        max_body_bytes=settings.limits.max_body_bytes,
+        max_connections=settings.max_connections,
+    )
+
+
+def _serve_here(
+    settings: ServerSettings,
+    listener: socket.socket,
+    *,
+    ready: Callable[[], None],
+    read_indices: ReadIndices | None,
+) -> None:
+    """All in this process."""
+    with stoppable() as stop:
+        services = Services(settings, read_indices=read_indices)
+        services.open()
+        server = HttpServer(create_app(services), listener, bounds(settings))
         warm_up = threading.Thread(target=services.warm_up, name="warm-up", daemon=True)
         warm_up.start()
-        ready(address(settings.host, listener))
-        try:
-            server.run()
-        finally:
-            server.close()
-            if warm_up.is_alive() or server.task_dispatcher.threads:
-                _leave()
-            services.close()
+        reloading = Reloading(services)
+        stop.gently(wake=server.pull_trigger)
+        with reloading.on_hangup():
+            ready()
+            server.serve(lambda: stop.wanted)
+            grace = settings.stop_timeout_s
+            done = server.drain(min(grace, IMPATIENT_S) if stop.impatient else grace)
+        server.close()
+        if not done or warm_up.is_alive():
+            leave()
+        services.close()
+
+
+class Stop:
+    """Whether somebody wants the server to stop, and how soon."""
+
+    def __init__(self) -> None:
+        self.wanted = False
+        self.impatient = False
+        self._wake: Callable[[], None] | None = None
+
+    def gently(self, *, wake: Callable[[], None]) -> None:
+        """From now on a signal sets ``wanted`` and calls ``wake``, and ends nothing by itself."""
+        self._wake = wake
+
+    def __call__(self, number: int, _: object) -> None:
+        self.impatient = self.wanted or number == signal.SIGINT
+        self.wanted = True
+        if self._wake is None:
+            raise _Stopped(0)
+        self._wake()
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
+def stoppable() -> Iterator[Stop]:
     """SIGTERM and Ctrl-C end the block, wherever it is, without an error.
 
-    ``server.run()`` returns on both by itself; the rest of the block may be loading. SIGINT too
-    is set, since a shell starts what runs in its background without it.
+    SIGINT too is set, since a shell starts what runs in its background without it.
     """
+    stop = Stop()
     before = {}
     if threading.current_thread() is threading.main_thread():
-        before = {number: signal.signal(number, _stop) for number in STOPPING}
+        before = {number: signal.signal(number, stop) for number in STOPPING}
     try:
-        yield
+        yield stop
     except (KeyboardInterrupt, _Stopped):
         pass
     finally:
@@ -104,7 +162,46 @@ def stoppable() -> Iterator[None]:
     LOGGER.info("stopped")
 
 
-def _leave() -> None:
+class Reloading:
+    """Reloads when asked, in a thread of its own, once for all who ask meanwhile."""
+
+    def __init__(
+        self, services: Services, after: Callable[[dict[str, str]], None] = lambda failed: None
+    ) -> None:
+        self._services = services
+        self._after = after
+        self._asked = threading.Event()
+        threading.Thread(target=self._run, name="reload", daemon=True).start()
+
+    def ask(self, *_: object) -> None:
+        self._asked.set()
+
+    @contextmanager
+    def on_hangup(self) -> Iterator[None]:
+        """SIGHUP asks, inside the block."""
+        if not hasattr(signal, "SIGHUP"):
+            yield
+            return
+        main = threading.current_thread() is threading.main_thread()
+        before = signal.signal(signal.SIGHUP, self.ask) if main else None
+        try:
+            yield
+        finally:
+            if main:
+                signal.signal(signal.SIGHUP, before)
+
+    def _run(self) -> None:
+        while True:
+            self._asked.wait()
+            self._asked.clear()
+            try:
+                self._after(self._services.reload())
+            except Exception as error:  # nobody else would tell
+                LOGGER.error("nothing is reloaded: %s", error)
+                self._after({"": str(error)})
+
+
+def leave(status: int = 0) -> None:
     """End the process under threads that are still at work.
 
     The interpreter ends a daemon thread wherever it is, and aborts the process where that is in a
@@ -114,15 +211,11 @@ def _leave() -> None:
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    os._exit(0)
+    os._exit(status)
 
 
 class _Stopped(SystemExit):
-    """A ``SystemExit``, so that waitress takes it for what it is."""
-
-
-def _stop(*_: object) -> None:
-    raise _Stopped(0)
+    """Somebody stopped the server while it was loading."""
 
 
 def address(host: str, listener: socket.socket) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +17,7 @@ import numpy as np
 from search_back.access import PictureAccess
 from search_back.config import IndexOptions, ServerSettings
 from search_back.encoders import parse_name
-from search_back.errors import SearchBackError
+from search_back.errors import BadFolder, CorruptFile, IndexUnavailable, SearchBackError
 from search_back.files import INDEX_FILES
 from search_back.interfaces import Encoder
 from search_back.metrics import Metrics
@@ -32,19 +34,28 @@ from search_back.services.snapshot import (
 from search_back.types import EmbeddingTerm, EncoderIdentity, Page, Query
 
 DEFAULT_MODEL: Final = "ViT-B/32"
+RETRY_S: Final = 5.0
 LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What a folder held when it was opened."""
+    """What a folder held when it was opened, and the engine on it."""
 
     snapshot: FolderSnapshot
     pictures: PictureAccess
+    engine: SearchEngine
+    manifest: Mapping[str, Any]
+    wishes: tuple[str, ...]
 
 
 class IndexService:
-    """One index of the server: its files, its engine, its pictures. Thread-safe."""
+    """One index of the server: its files, its engine, its pictures. Thread-safe.
+
+    Nothing is opened before it is needed or :meth:`open` is called. What cannot be opened is tried
+    again, at most every ``RETRY_S`` seconds. ``secret``: shared by the processes that take each
+    other's cursors.
+    """
 
     def __init__(
         self,
@@ -54,6 +65,7 @@ class IndexService:
         encoders: EncoderPool,
         metrics: Metrics,
         settings: ServerSettings,
+        secret: bytes | None = None,
     ) -> None:
         self.name = name
         self.options = options
@@ -61,26 +73,67 @@ class IndexService:
             parse_name(options.clip_model)  # a name nobody knows stops the start, not a query
         _say_what_does_not_apply(name, options)
         self._limits = settings.limits
-        self._state = self._open()
         self._encoders = encoders
+        self._metrics = metrics
+        self._secret = secret
         self._text_model_failed = False
-        heads = open_heads(name, options, self.snapshot.indices)
-        self.engine = SearchEngine(
-            lambda: self._state.snapshot,
-            self._encoder,
-            metrics.timer,
-            text_encoders={USE_MCLIP: self._text_encoder} if options.enable_mclip_option else {},
-            detectors=heads.detectors,
-            rated=heads.rated,
-        )
+        self._opening = threading.Lock()
+        self._state: _State | None = None
+        self._failure: tuple[SearchBackError, float] | None = None
+        self._encoder_problem: str | None = None
 
     @property
     def snapshot(self) -> FolderSnapshot:
-        return self._state.snapshot
+        """The files as they were last opened.
+
+        Raises ``IndexUnavailable``, or ``CorruptFile`` where one was cut since.
+        """
+        return self._opened().snapshot
 
     @property
     def pictures(self) -> PictureAccess:
-        return self._state.pictures
+        return self._opened().pictures
+
+    @property
+    def engine(self) -> SearchEngine:
+        return self._opened().engine
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """What the build wrote about the folder; empty where another tool made it."""
+        return self._opened().manifest
+
+    @property
+    def wishes(self) -> tuple[str, ...]:
+        """The optional models that its queries may ask for."""
+        return self._opened().wishes
+
+    @property
+    def is_open(self) -> bool:
+        return self._state is not None
+
+    @property
+    def problem(self) -> str | None:
+        """Why the index cannot answer; None where it can, or has not been tried."""
+        state = self._state
+        if state is None:
+            return str(self._failure[0]) if self._failure else None
+        try:
+            state.snapshot.check()
+        except CorruptFile as error:
+            return str(error)
+        return None
+
+    @property
+    def encoder_problem(self) -> str | None:
+        """Why it cannot encode words and pictures, if that was tried and failed."""
+        return self._encoder_problem
+
+    def open(self) -> None:
+        """Open the folder, unless it is open. Raises what keeps it from being opened."""
+        with self._opening:
+            if self._state is None:
+                self._try()
 
     def reload(self) -> None:
         """Serve what the folder holds now.
@@ -89,16 +142,77 @@ class IndexService:
         it; the next ones see the new state, or, where that cannot be opened, still the old one.
         Raises what opening does, also where the heads do not fit the vectors any more.
         """
-        state = self._open()
-        open_heads(self.name, self.options, state.snapshot.indices)
-        self._state = state
+        with self._opening:
+            try:
+                self._state = self._open()
+            except SearchBackError as error:
+                self._failure = error, time.monotonic()
+                raise
+            self._failure = None
+
+    def close(self) -> None:
+        state, self._state = self._state, None
+        if state is not None:
+            state.snapshot.close()
+
+    def _opened(self) -> _State:
+        state = self._state
+        if state is None:
+            with self._opening:
+                try:
+                    state = self._state or self._try()
+                except SearchBackError as error:
+                    raise IndexUnavailable(
+                        f"index {self.name!r} cannot be served: {error.what}",
+                        value=error.value,
+                        remedy=error.remedy,
+                    ) from error
+        state.snapshot.check()
+        return state
+
+    def _try(self) -> _State:
+        if self._failure is not None and time.monotonic() - self._failure[1] < RETRY_S:
+            raise self._failure[0]
+        began = time.perf_counter()
+        try:
+            self._state = state = self._open()
+        except SearchBackError as error:
+            self._failure = error, time.monotonic()
+            LOGGER.warning("index %r cannot be opened: %s", self.name, error)
+            raise
+        except OSError as error:
+            failure = BadFolder(
+                "the folder cannot be read", value=error.filename, remedy=str(error.strerror)
+            )
+            self._failure = failure, time.monotonic()
+            raise failure from error
+        self._failure = None
+        rows, took = len(state.snapshot.metadata), time.perf_counter() - began
+        LOGGER.info("index %r is open: %d items, %.2f s", self.name, rows, took)
+        return state
 
     def _open(self) -> _State:
         manifest = read_manifest(self.options.indice_folder)
+        snapshot = open_snapshot(self.name, self.options, manifest)
+        heads = open_heads(self.name, self.options, snapshot.indices)
         return _State(
-            open_snapshot(self.name, self.options, manifest),
+            snapshot,
             PictureAccess(_roots(self.options, manifest), self._limits),
+            SearchEngine(
+                lambda: snapshot,
+                self._encoder,
+                self._metrics.timer,
+                text_encoders=self._text_wishes(),
+                detectors=heads.detectors,
+                rated=heads.rated,
+                secret=self._secret,
+            ),
+            manifest,
+            (*self._text_wishes(), *heads.detectors, *(["aesthetic_score"] if heads.rated else [])),
         )
+
+    def _text_wishes(self) -> dict[str, Callable[[], Encoder | None]]:
+        return {USE_MCLIP: self._text_encoder} if self.options.enable_mclip_option else {}
 
     @property
     def model(self) -> str:
@@ -139,10 +253,21 @@ class IndexService:
         return encoder
 
     def search(self, query: Query) -> Page:
-        return self.engine.search(query)
+        return self._opened().engine.search(query)
 
     def warm_up(self) -> None:
-        """Load the encoder and touch the index, so that the first query need not wait."""
+        """Load the encoder and touch the index, so that the first query need not wait.
+
+        Raises where it has no encoder, which :attr:`encoder_problem` remembers.
+        """
+        try:
+            self._warm_up()
+        except SearchBackError as error:
+            self._encoder_problem = str(error)
+            raise
+        self._encoder_problem = None
+
+    def _warm_up(self) -> None:
         modality, index = next(iter(self.snapshot.indices.items()))
         check_encoder(self.snapshot, index, self._encoder())
         self._encoders.warm_up(self.model, **self._encoder_options)

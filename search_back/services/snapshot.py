@@ -15,9 +15,11 @@ from search_back.files import INDEX_FILES, INDEX_MANIFEST, METADATA_FOLDER, read
 from search_back.index import FaissIndex, SearchPlan, check_seal, ivf_order, open_index
 from search_back.interfaces import MetadataStore, VectorIndex
 from search_back.metadata import MetadataKind, NoMetadata, open_metadata
+from search_back.services.mapped_files import MappedFiles
 from search_back.types import MODALITIES, EncoderIdentity, IdArray, Modality
 
 IMAGE_PATH: Final = "image_path"
+_MAPPED_SUFFIXES: Final = frozenset({".index", ".ivfdata", ".hdf5", ".arrow", ".feather"})
 LOGGER = logging.getLogger(__name__)
 
 
@@ -30,8 +32,17 @@ class FolderSnapshot:
     identity: EncoderIdentity | None
     indices: Mapping[Modality, VectorIndex]
     metadata: MetadataStore
+    files: MappedFiles
+
+    def check(self) -> None:
+        """Raise ``CorruptFile`` where a file has shrunk since it was opened.
+
+        A read behind the end of a mapped file would end the process.
+        """
+        self.files.check()
 
     def close(self) -> None:
+        self.files.close()
         for index in self.indices.values():
             index.close()
         self.metadata.close()
@@ -74,7 +85,17 @@ def open_snapshot(
         identity=_identity(folder, manifest),
         indices=indices,
         metadata=metadata,
+        files=MappedFiles(_mapped(folder)),
     )
+
+
+def _mapped(folder: Path) -> list[Path]:
+    """The files of an index folder that may be mapped into memory."""
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in _MAPPED_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    ]
 
 
 def _version(folder: Path) -> str:

@@ -23,7 +23,7 @@ def back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     """Runs `back` up to where it would serve: the settings it would serve with."""
     seen: list[ServerSettings] = []
 
-    def fake_serve(settings: ServerSettings, listener: socket.socket, *, ready: Any) -> None:
+    def fake_serve(settings: ServerSettings, listener: socket.socket, **_: Any) -> None:
         seen.append(settings)
 
     monkeypatch.setattr("search_back.server.serve.serve", fake_serve)

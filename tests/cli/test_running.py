@@ -24,12 +24,14 @@ from tests.folders import unit_rows, write_folder
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("kind", ["gunicorn", "waitress"])
 def test_a_signal_stops_it_at_once_and_without_error(
-    tmp_path: Path, number: signal.Signals
+    tmp_path: Path, number: signal.Signals, kind: str
 ) -> None:
     folder = write_folder(tmp_path / "i", unit_rows(5))
     log = tmp_path / "log"
-    server = start_server(["--index-folder", str(folder), "--clip-model", "emoji"], log=log)
+    arguments = ["--index-folder", str(folder), "--clip-model", "emoji", "--server", kind]
+    server = start_server(arguments, log=log)
     began = time.monotonic()
     assert server.stop(number) == 0, log.read_text()
     assert time.monotonic() - began < 5
@@ -41,7 +43,11 @@ def test_a_signal_stops_it_at_once_and_without_error(
 def test_likewise_while_an_answer_is_under_way(chain: Chain, tmp_path: Path) -> None:
     log = tmp_path / "log"
     server = start_server(
-        ["--index-folder", str(chain.index), "--allow-private-addresses"], log=log
+        [
+            *("--index-folder", str(chain.index), "--allow-private-addresses"),
+            *("--stop-timeout-s", "1"),
+        ],
+        log=log,
     )
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
@@ -58,17 +64,18 @@ def test_likewise_while_an_answer_is_under_way(chain: Chain, tmp_path: Path) -> 
             assert time.monotonic() - began < 5
 
 
-def test_a_signal_while_it_loads_stops_it_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("server", ["gunicorn", "waitress"])
+def test_a_signal_while_it_loads_stops_it_too(tmp_path: Path, server: str) -> None:
     folder = write_folder(tmp_path / "i", unit_rows(5))
     log = tmp_path / "log"
     # A name that never answers stands for whatever loading may wait for.
     code = (
-        "import threading, search_back.server.serve as s\n"
-        "def load(settings):\n"
+        "import threading, search_back.server.serve as s, search_back.server.workers as w\n"
+        "def load(settings, **rest):\n"
         "    print('loading', flush=True); threading.Event().wait()\n"
-        "s.Services = load\n"
+        "s.Services = w.Services = load\n"
         "from search_back.cli import main\n"
-        f"main(['back', '--index-folder', {str(folder)!r}, '--port', '0'])"
+        f"main(['back', '--index-folder', {str(folder)!r}, '--port', '0', '--server', {server!r}])"
     )
     with open(log, "wb") as output:
         process = subprocess.Popen([sys.executable, "-c", code], stdout=output, stderr=output)

@@ -41,6 +41,7 @@ OPTIONS = {
     "provide_aesthetic_embeddings": True,
     "image_roots": ["photos"],
     "allow_encoder_mismatch": True,
+    "open_on_first_query": True,
 }
 
 

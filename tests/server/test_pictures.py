@@ -100,11 +100,21 @@ def test_no_path_leads_out(reader: FlaskClient, path: str) -> None:
 
 
 def test_a_picture_removed_while_it_is_served(reader: FlaskClient, shelf: Path) -> None:
-    assert reader.get("/indices/s/pictures/0").status_code == 200
+    assert reader.get("/indices/s/pictures/0", buffered=True).status_code == 200
     (shelf / "photos" / "good.png").unlink()
-    assert reader.get("/indices/s/pictures/0").status_code == 404
+    assert reader.get("/indices/s/pictures/0", buffered=True).status_code == 404
     assert reader.get("/indices/s/thumbnails/0").status_code == 404
     assert "image" not in reader.post("/metadata", data='{"ids": [0]}').json[0]["metadata"]
+
+
+def test_a_part_of_a_picture(reader: FlaskClient, shelf: Path) -> None:
+    whole = (shelf / "photos" / "good.png").read_bytes()
+    part = reader.get("/indices/s/pictures/0", headers={"Range": "bytes=4-9"}, buffered=True)
+    assert part.status_code == 206
+    assert part.data == whole[4:10]
+    assert part.headers["Content-Range"] == f"bytes 4-9/{len(whole)}"
+    behind = {"Range": f"bytes={len(whole)}-"}
+    assert reader.get("/indices/s/pictures/0", headers=behind, buffered=True).status_code == 416
 
 
 def test_a_thumbnail_is_within_its_size(reader: FlaskClient) -> None:
@@ -123,7 +133,7 @@ def test_another_size_is_refused(reader: FlaskClient, size: str) -> None:
 
 
 def test_a_picture_is_sent_as_it_is(reader: FlaskClient, shelf: Path) -> None:
-    answer = reader.get("/indices/s/pictures/0")
+    answer = reader.get("/indices/s/pictures/0", buffered=True)
     assert answer.mimetype == "image/png"
     assert answer.data == (shelf / "photos" / "good.png").read_bytes()
 
@@ -135,21 +145,21 @@ def test_a_kind_no_browser_shows_has_a_thumbnail_only(reader: FlaskClient) -> No
 
 @pytest.mark.parametrize("path", ["/indices/s/pictures/0", "/indices/s/thumbnails/0"])
 def test_it_is_not_sent_twice(reader: FlaskClient, shelf: Path, path: str) -> None:
-    first = reader.get(path)
-    again = reader.get(path, headers={"If-None-Match": first.headers["ETag"]})
+    first = reader.get(path, buffered=True)
+    again = reader.get(path, headers={"If-None-Match": first.headers["ETag"]}, buffered=True)
     assert again.status_code == 304
     assert again.data == b""
 
     (shelf / "photos" / "good.png").write_bytes(picture_bytes("blue", size=(300, 200)))
     os.utime(shelf / "photos" / "good.png", (1, 1))
-    changed = reader.get(path, headers={"If-None-Match": first.headers["ETag"]})
+    changed = reader.get(path, headers={"If-None-Match": first.headers["ETag"]}, buffered=True)
     assert changed.status_code == 200
     assert changed.headers["ETag"] != first.headers["ETag"]
 
 
 @pytest.mark.parametrize("path", ["/indices/s/pictures/0", "/indices/s/thumbnails/0"])
 def test_a_browser_takes_it_for_nothing_else(reader: FlaskClient, path: str) -> None:
-    headers = reader.get(path).headers
+    headers = reader.get(path, buffered=True).headers
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     assert "private" in headers["Cache-Control"]
@@ -160,7 +170,7 @@ def test_without_roots_nothing_is_shown(serve_app: Callable[..., Flask], shelf: 
     items = client.post("/knn-service", data=json.dumps({"embedding_input": EMBEDDING})).json
     assert len(items) == 12
     assert not any("image" in item for item in items)
-    assert client.get("/indices/s/pictures/0").status_code == 404
+    assert client.get("/indices/s/pictures/0", buffered=True).status_code == 404
 
 
 def test_the_path_is_not_told_where_it_is_not_asked_for(
@@ -180,7 +190,7 @@ def test_pictures_that_moved_are_found_under_the_new_root(
     write_folder(shelf / "relative", unit_rows(2), table)
     options = IndexOptions(shelf / "relative", image_roots=(shelf / "moved",))
     client = serve_app({"s": options}).test_client()
-    assert client.get("/indices/s/pictures/0").status_code == 200
+    assert client.get("/indices/s/pictures/0", buffered=True).status_code == 200
     assert client.get("/indices/s/pictures/1").status_code == 404
 
 

@@ -1,10 +1,10 @@
-"""What comes in over HTTP: bodies read and checked, in the names of clip-retrieval's clients."""
+"""Reading a body: whatever its content type says, with every wrong field named."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from search_back.errors import InputError
 
@@ -12,18 +12,22 @@ MAX_ID = 2**63 - 1
 # A body may hold a million wrong numbers; a person reads the first few.
 MAX_ERRORS = 20
 _SHOWN = 80
+# What a field may hold one or the other of; where an error is tells which, and it is no field.
+BRANCHES = ("(list)", "(text)")
 
 
 def _blank_is_none(value: object) -> object:
     return None if value == "" else value
 
 
-def _null_is(default: object) -> BeforeValidator:
+def null_is(default: object) -> BeforeValidator:
+    """Null and the empty string stand for a default."""
     return BeforeValidator(lambda value: default if value is None or value == "" else value)
 
 
-OptionalText = Annotated[str | None, BeforeValidator(_blank_is_none)]
-Flag = Annotated[bool, _null_is(False)]
+BLANK_IS_NONE = BeforeValidator(_blank_is_none)
+OptionalText = Annotated[str | None, BLANK_IS_NONE]
+Flag = Annotated[bool, null_is(False)]
 Pictures = Literal["inline", "link", "none"]
 
 
@@ -31,37 +35,6 @@ class Body(BaseModel):
     """Fields nobody knows are ignored: clients send more than they need."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
-
-
-class KnnRequest(Body):
-    """``POST /knn-service``."""
-
-    text: OptionalText = None
-    image: OptionalText = None
-    image_url: OptionalText = None
-    embedding_input: list[float] | None = None
-    id: Annotated[int, Field(ge=0, le=MAX_ID)] | None = None
-    modality: Annotated[Literal["image", "text"], _null_is("image")] = "image"
-    num_images: Annotated[Annotated[int, Field(ge=0)], _null_is(40)] = 40
-    num_result_ids: Annotated[int, Field(ge=0)] | None = None
-    indice_name: OptionalText = None
-    use_mclip: Flag = False
-    deduplicate: Flag = False
-    use_safety_model: Flag = False
-    use_violence_detector: Flag = False
-    aesthetic_score: Annotated[
-        Annotated[int, Field(ge=0, le=9)] | None, BeforeValidator(_blank_is_none)
-    ] = None
-    aesthetic_weight: Annotated[float, _null_is(0.5)] = 0.5
-    images: Annotated[Pictures, _null_is("inline")] = "inline"
-
-
-class MetadataRequest(Body):
-    """``POST /metadata``."""
-
-    ids: list[int]
-    indice_name: OptionalText = None
-    images: Annotated[Pictures, _null_is("inline")] = "inline"
 
 
 class InvalidBody(InputError):
@@ -92,8 +65,11 @@ def parse(model: type[B], body: bytes) -> B:
 
 
 def _field_error(error: Any) -> dict[str, str]:
-    # The branches of a union are no fields.
-    names = [str(part) for part in error["loc"] if not str(part).startswith("constrained")]
+    names = [
+        str(part)
+        for part in error["loc"]
+        if part not in BRANCHES and not str(part).startswith("constrained")
+    ]
     message = str(error["msg"])
     if names and error["type"] != "missing":
         shown = repr(error["input"])

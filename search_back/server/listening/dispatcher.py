@@ -1,0 +1,33 @@
+"""A pool of threads behind a queue that has an end."""
+
+from __future__ import annotations
+
+from waitress.task import ThreadedTaskDispatcher
+
+from search_back.server.listening.channel import JsonChannel
+
+
+class BoundedDispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
+    """``threads`` requests are answered at a time, ``max_waiting`` more may wait for a thread."""
+
+    def __init__(self, *, threads: int, max_waiting: int) -> None:
+        super().__init__()
+        self._max_waiting = max_waiting
+        self.set_thread_count(threads)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that no thread has taken up yet."""
+        return len(self.queue)
+
+    def offer(self, channel: JsonChannel) -> bool:
+        """Queue the channel's request, unless too many wait."""
+        if len(self.queue) >= self._max_waiting:
+            return False
+        self.add_task(channel)
+        return True
+
+    def add_task(self, task: JsonChannel) -> None:
+        with self.lock:
+            self.queue.append(task)
+            self.queue_cv.notify()

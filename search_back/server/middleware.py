@@ -1,0 +1,77 @@
+"""What happens to every request and every answer."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from flask import Response, g, request
+
+from search_back.deadlines import deadline
+from search_back.server.answers import REQUEST_ID_HEADER
+from search_back.server.listening import ARRIVED
+
+WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+# The page loads nothing from elsewhere but the pictures that results point at, and talks to
+# whatever backend its address names.
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'self'; img-src * data: blob:; connect-src *; object-src 'none'; "
+    "base-uri 'none'; frame-ancestors 'self'; form-action 'self'"
+)
+TIMEOUT_HEADER: Final = "HTTP_X_REQUEST_TIMEOUT"
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+
+
+def name_request() -> None:
+    """Give a request the name its sender gave it, or a new one, which every answer repeats."""
+    given = request.headers.get(REQUEST_ID_HEADER, "")
+    g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def finish_response(response: Response) -> Response:
+    headers = response.headers
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "no-referrer")
+    if response.mimetype == "text/html":
+        headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+    if "request_id" in g:
+        headers[REQUEST_ID_HEADER] = g.request_id
+    return response
+
+
+def within_deadline(app: WSGI, *, timeout_s: float) -> WSGI:
+    """Let a request know when it is given up: so long after it arrived, or sooner if it says so.
+
+    A client says so in seconds, as ``X-Request-Timeout``.
+    """
+
+    def timed(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        arrived = environ.get(ARRIVED) or time.monotonic()
+        with deadline(arrived + _timeout(environ.get(TIMEOUT_HEADER), timeout_s)):
+            return app(environ, start_response)
+
+    return timed
+
+
+def _timeout(asked: str | None, most: float) -> float:
+    try:
+        seconds = float(asked) if asked else most
+    except ValueError:
+        return most
+    return seconds if 0 < seconds < most else most
+
+
+def collapse_slashes(app: WSGI) -> WSGI:
+    """Answer ``//knn-service`` as ``/knn-service``: old pages join addresses that way.
+
+    A redirect would not do, since a browser drops the body of a redirected cross-origin call.
+    """
+
+    def collapsed(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        environ["PATH_INFO"] = re.sub("/{2,}", "/", environ.get("PATH_INFO", "/"))
+        return app(environ, start_response)
+
+    return collapsed
