@@ -35,6 +35,7 @@ TEXTS = {
     "half a joined emoji": "👩\u200d \u200d👧 \ufe0f 🇩",
     "HTML": "<b>&amp;lt; html &#39;quoted&#39;</b> &amp;amp;amp; &nbsp;&#0;&#xd800;",
     "mojibake": "â€œmojibakeâ€\x9d",
+    "a mark that is a letter in capitals": "a\u0345b \u0345 Í\x85 !\u0345!",
     "Arabic": "مرحبا بالعالم",
     "Hebrew with points": "שָׁלוֹם עולם",
     "both directions": "\u202bright \u202eto\u202c left\u202c \u2066a\u2069 \u200fb\u200e",

@@ -21,7 +21,9 @@ from search_back.errors import CorruptFile, ModelUnavailable
 from search_back.files import sha256_file
 from search_back.types import Tokens
 
-_WORDS: Final = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+# U+0345 is no word of CLIP's: without regard to case it is a letter to one half of its pattern
+# and none to the other.
+_WORDS: Final = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}\x{345}]+"
 VOCABULARY_FILE: Final = "bpe.txt.gz"
 _MAX_MERGES: Final = 49152 - 256 - 2
 
@@ -58,7 +60,7 @@ class ClipTokenizer:
         self._bpe = Tokenizer(models.BPE(vocab=ids, merges=merges, end_of_word_suffix="</w>"))
         self._bpe.pre_tokenizer = pre_tokenizers.Sequence(
             [
-                pre_tokenizers.Split(Regex(f"(?i:{_WORDS})"), behavior="removed", invert=True),
+                pre_tokenizers.Split(Regex(_WORDS), behavior="removed", invert=True),
                 pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
             ]
         )
