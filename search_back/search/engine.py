@@ -76,7 +76,7 @@ class SearchEngine:
         )
         ranker = Ranker(
             query,
-            lambda: self._drawn(composed.value.vector, query),
+            lambda: self._drawn(composed().vector, query),
             detectors=[self._detectors[wish] for wish in query.wishes if wish in self._detectors],
             snapshot=snapshot,
             index=index,
@@ -93,7 +93,7 @@ class SearchEngine:
                 cursor=query.cursor,
             )
         else:
-            composed.value  # noqa: B018 — a query that cannot be composed is refused in any case
+            composed()  # A query that cannot be composed is refused in any case.
             ranking = ranker.nearest(query.k)
             section = Section(ranking.similarities, ranking.ids, 0, None)
         ids = section.ids
@@ -106,7 +106,7 @@ class SearchEngine:
             similarities=section.similarities,
             metadata=metadata,
             ignored=ignored,
-            cut_texts=composed.value.cut_texts if composed.done else 0,
+            cut_texts=composed().cut_texts if composed.done else 0,
             facets=facets,
             offset=section.offset,
             next=section.next,
@@ -158,8 +158,7 @@ class _Once:
     def done(self) -> bool:
         return self._value is not None
 
-    @property
-    def value(self) -> Composed:
+    def __call__(self) -> Composed:
         if self._value is None:
             self._value = self._make()
         return self._value
