@@ -185,10 +185,6 @@ class ShardWriter:
     ) -> None:
         self._close()
 
-    @property
-    def is_empty(self) -> bool:
-        return not self.taken
-
     def append(self, batch: Batch) -> None:
         given = {EMBEDDING_FOLDERS["image"]: batch.image, EMBEDDING_FOLDERS["text"]: batch.text}
         for kind, file in self._embeddings.items():
