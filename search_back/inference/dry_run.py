@@ -12,7 +12,7 @@ from search_back.errors import EncoderMismatch, NothingToDo
 from search_back.inference.destination import Elsewhere, Here, destination
 from search_back.inference.items import Reader
 from search_back.inference.plan import decide, take_survey
-from search_back.inference.readers import open_reader
+from search_back.inference.readers import find_input
 from search_back.inference.settings import InferenceSettings
 
 _BYTES_A_NUMBER: Final = 2
@@ -56,9 +56,9 @@ def look_ahead(
         _check_fit(encoder, text_encoder)
     goal = destination(settings)
     goal.check(overwrite=settings.overwrite)
+    opened = find_input(settings, fetch=_not_fetched)
     with tempfile.TemporaryDirectory() as copies:
-        reader = open_reader(settings, fetch=_not_fetched, copies=Path(copies))
-        return _outlook(settings, encoder, text_encoder, goal, reader)
+        return _outlook(settings, encoder, text_encoder, goal, opened(Path(copies)))
 
 
 def _outlook(

@@ -9,7 +9,7 @@ from search_back.inference.destination import Elsewhere, destination
 from search_back.inference.identity import describe, is_unchanged
 from search_back.inference.job import Job
 from search_back.inference.output import earlier_result, read_manifest, read_report, report_of
-from search_back.inference.readers import Fetch, open_reader
+from search_back.inference.readers import Fetch, find_input
 from search_back.inference.report import InferenceReport, Progress, Silent
 from search_back.inference.settings import InferenceSettings
 from search_back.inference.work import (
@@ -50,8 +50,10 @@ def run(
     goal = destination(settings)
     goal.check(overwrite=settings.overwrite)
     subset = settings.subset_size is not None
+    # The lock makes folders, copies of tables need the lock: a bad input is told before both.
+    opened = find_input(settings, fetch=fetch)
     with exclusively(goal.folder):
-        reader = open_reader(settings, fetch=fetch, copies=copies_folder(goal.folder))
+        reader = opened(copies_folder(goal.folder))
         asked = describe(settings, reader, encoder, text_encoder)
         job = Job(settings, encoder, text_encoder, reader, asked, progress)
         if isinstance(goal, Elsewhere) and not settings.overwrite and (there := goal.manifest()):

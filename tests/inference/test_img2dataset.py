@@ -16,7 +16,7 @@ from search_back.inference.readers import (
     FilesReader,
     TableReader,
     WebdatasetReader,
-    open_reader,
+    find_input,
 )
 from search_back.inference.readers.detect import from_img2dataset
 from search_back.inference.settings import InferenceSettings
@@ -71,7 +71,8 @@ def write_output(folder: Path, form: str) -> Path:
 
 
 def opened(*inputs: Path, **changes: Any) -> Reader:
-    return open_reader(InferenceSettings(tuple(map(str, inputs)), Path("out"), **changes))
+    settings = InferenceSettings(tuple(map(str, inputs)), Path("out"), **changes)
+    return find_input(settings)(Path("unused"))
 
 
 @pytest.mark.parametrize(
@@ -189,7 +190,7 @@ def test_columns_and_fetch_reach_the_tables(tmp_path: Path) -> None:
     settings = InferenceSettings(
         (str(tmp_path),), tmp_path / "out", image_column="a", caption_column="b"
     )
-    (item,) = entries_of(open_reader(settings, fetch=str.encode))
+    (item,) = entries_of(find_input(settings, fetch=str.encode)(Path("unused")))
     assert isinstance(item, Item) and item.image is not None and item.caption is not None
     assert (item.image(), item.caption()) == (b"http://x/1", b"words")
 

@@ -14,7 +14,7 @@ import pytest
 
 from search_back.config import Limits
 from search_back.encoders.foresee import Foreseen
-from search_back.errors import ConfigError, FetchRefused
+from search_back.errors import BadFolder, ConfigError, FetchRefused
 from search_back.files import sha256_file
 from search_back.inference import InferenceReport, InferenceSettings, look_ahead, run
 from search_back.services.linked_pictures import linked_pictures
@@ -224,4 +224,14 @@ def test_a_dry_run_copies_nothing(memory: fsspec.AbstractFileSystem, tmp_path: P
     settings = InferenceSettings(("memory://bucket/0.tar",), "memory://bucket/out")
     seen = look_ahead(settings, Foreseen("fake", "numpy", "fp32", 8))
     assert (seen.items, seen.exists, seen.output_folder) == (None, False, "memory://bucket/out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_input_elsewhere_makes_no_folders(
+    memory: fsspec.AbstractFileSystem, tmp_path: Path
+) -> None:
+    put(memory, {"/tables/a.csv": "url\n"})
+    for source in ("memory://tables/b.csv", "memory://tables/{a.csv,b.tar}"):
+        with pytest.raises(BadFolder):
+            embed(source, tmp_path / "deep" / "out")
     assert not list(tmp_path.iterdir())

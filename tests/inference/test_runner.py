@@ -351,6 +351,7 @@ def test_inputs_that_do_not_exist(tmp_path: Path, out: Path, encoder: FakeEncode
     (tmp_path / "a.zip").touch()
     with pytest.raises(ConfigError, match="one folder"):
         execute(tmp_path / "a.zip", out, encoder)
+    assert not out.parent.exists(), "a folder was made for nothing"
 
 
 @pytest.mark.parametrize("allowed", [0, 1, 2, None])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from search_back.errors import BadFolder, ConfigError
@@ -20,22 +20,34 @@ from search_back.inference.settings import PIPE, InferenceSettings, expand_brace
 from search_back.remote import RemoteFile, RemoteFolder, is_remote, local_path, look
 from search_back.remote.addresses import shown
 
-__all__ = ["Fetch", "FilesReader", "TableReader", "WebdatasetReader", "open_reader"]
+__all__ = [
+    "Fetch",
+    "FilesReader",
+    "Opener",
+    "TableReader",
+    "WebdatasetReader",
+    "find_input",
+]
+
+Opener = Callable[[Path], Reader]
 
 
-def open_reader(
-    settings: InferenceSettings, *, fetch: Fetch | None = None, copies: Path = Path()
-) -> Reader:
-    """The reader of ``settings.input_dataset``; ``fetch`` gets the pictures that tables link to.
+def find_input(settings: InferenceSettings, *, fetch: Fetch | None = None) -> Opener:
+    """What opens the reader of ``settings.input_dataset``; nothing is written before it is called.
 
-    ``copies``: a folder for copies of remote tables, where ``settings.cache_path`` names none; it
-    must stay as long as the reader. Left open, metadata is read from tables and from what
-    img2dataset wrote. Raises ``BadFolder`` where an input does not exist, ``ConfigError`` where the
-    inputs do not fit the format.
+    It takes a folder for copies of remote tables, where ``settings.cache_path`` names none; that
+    must stay as long as the reader. ``fetch``: gets the pictures that tables link to. Left open,
+    metadata is read from tables and from what img2dataset wrote. Raises ``BadFolder`` where an
+    input does not exist, ``ConfigError`` where the inputs do not fit the format.
     """
     names = [name for pattern in settings.input_dataset for name in expand_braces(pattern)]
     if any(is_remote(name) for name in names):
-        return _remote(names, settings, fetch, copies)
+        return _remote(names, settings, fetch)
+    reader = _of_this_machine(names, settings, fetch)
+    return lambda _: reader
+
+
+def _of_this_machine(names: list[str], settings: InferenceSettings, fetch: Fetch | None) -> Reader:
     if any(name.startswith(PIPE) for name in names):
         return _with_pipes(names, settings)
     paths = [local(name) for name in names]
@@ -55,9 +67,7 @@ def local(name: str) -> Path:
     return path.expanduser()
 
 
-def _remote(
-    names: list[str], settings: InferenceSettings, fetch: Fetch | None, copies: Path
-) -> Reader:
+def _remote(names: list[str], settings: InferenceSettings, fetch: Fetch | None) -> Opener:
     """Remote files or one remote folder; tars may come beside those of this machine."""
     sources: list[Path | Pipe | RemoteFile] = []
     for name in names:
@@ -73,26 +83,22 @@ def _remote(
             continue
         inside = _data_in(found, settings)
         if inside is None:
-            return _remote_folder(found, names, settings)
+            pictures = _remote_folder(found, names, settings)
+            return lambda _: pictures
         sources += inside
     _check_exist([source for source in sources if isinstance(source, Path)])
     tables = [s for s in sources if isinstance(s, RemoteFile) and is_table(Path(s.name))]
     if not tables or settings.input_format == "webdataset":
-        return _tars(sources, settings)
+        tars = _tars(sources, settings)
+        return lambda _: tars
     if len(tables) < len(sources):
         raise ConfigError(
             "remote tables are read by themselves",
             value=", ".join(map(str, names)),
             remedy="give tables only, or tars only",
         )
-    return TableReader(
-        all_copies(tables, settings.cache_path or copies),
-        image_column=settings.image_column,
-        caption_column=settings.caption_column,
-        pictures=settings.enable_image,
-        metadata=settings.enable_metadata is not False,
-        fetch=fetch,
-        remote=tables,
+    return lambda copies: _table_reader(
+        all_copies(tables, settings.cache_path or copies), settings, fetch, tables
     )
 
 
@@ -187,6 +193,15 @@ def _tars(sources: Sequence[Path | Pipe | RemoteFile], settings: InferenceSettin
 
 def _tables(paths: list[Path], settings: InferenceSettings, fetch: Fetch | None) -> Reader:
     tables = [table for path in paths for table in (tables_in(path) if path.is_dir() else [path])]
+    return _table_reader(tables, settings, fetch)
+
+
+def _table_reader(
+    tables: list[Path],
+    settings: InferenceSettings,
+    fetch: Fetch | None,
+    remote: Sequence[RemoteFile] = (),
+) -> TableReader:
     return TableReader(
         tables,
         image_column=settings.image_column,
@@ -194,6 +209,7 @@ def _tables(paths: list[Path], settings: InferenceSettings, fetch: Fetch | None)
         pictures=settings.enable_image,
         metadata=settings.enable_metadata is not False,
         fetch=fetch,
+        remote=remote,
     )
 
 
