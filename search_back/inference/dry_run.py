@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from search_back.encoders.foresee import Foreseen
-from search_back.errors import EncoderMismatch, NothingToDo
+from search_back.errors import NothingToDo
 from search_back.inference.destination import Elsewhere, Here, destination
+from search_back.inference.fit import check_fit
 from search_back.inference.items import Reader
 from search_back.inference.plan import decide, take_survey
 from search_back.inference.readers import find_input
@@ -53,7 +54,7 @@ def look_ahead(
     Raises what ``run`` would for the same settings, as far as a scan can tell.
     """
     if text_encoder is not None:
-        _check_fit(encoder, text_encoder)
+        check_fit(encoder, text_encoder)
     goal = destination(settings)
     goal.check(overwrite=settings.overwrite)
     opened = find_input(settings, fetch=_not_fetched)
@@ -103,14 +104,3 @@ def _disk_bytes(rows: int | None, dimension: int | None, kinds: int) -> int | No
     if rows is None or dimension is None:
         return None
     return rows * (dimension * kinds * _BYTES_A_NUMBER + _METADATA_BYTES_A_ROW)
-
-
-def _check_fit(encoder: Foreseen, text_encoder: Foreseen) -> None:
-    if None in (encoder.dimension, text_encoder.dimension):
-        return
-    if encoder.dimension != text_encoder.dimension:
-        raise EncoderMismatch(
-            f"encoder {encoder.name!r} makes {encoder.dimension}-d vectors of pictures, "
-            f"encoder {text_encoder.name!r} {text_encoder.dimension}-d ones of captions",
-            remedy="give a text model that was made to fit the pictures': --mclip-model …",
-        )

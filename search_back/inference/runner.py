@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from search_back.errors import EncoderMismatch, NothingToDo
+from search_back.errors import NothingToDo
 from search_back.inference.destination import Elsewhere, destination
+from search_back.inference.fit import check_fit
 from search_back.inference.identity import describe, is_unchanged
 from search_back.inference.job import Job
 from search_back.inference.output import earlier_result, read_manifest, read_report, report_of
@@ -45,7 +46,7 @@ def run(
     item) and ``TooManyFailures``. The encoder stays open.
     """
     if text_encoder is not None:
-        _check_fit(encoder, text_encoder)
+        check_fit(encoder.identity, text_encoder.identity)
     progress = progress or Silent()
     goal = destination(settings)
     goal.check(overwrite=settings.overwrite)
@@ -90,13 +91,3 @@ def _made(job: Job, folder: Path) -> InferenceReport:
         raise
     discard_work(folder)
     return report
-
-
-def _check_fit(encoder: Encoder, text_encoder: Encoder) -> None:
-    pictures, texts = encoder.identity, text_encoder.identity
-    if pictures.dimension != texts.dimension:
-        raise EncoderMismatch(
-            f"encoder {pictures.name!r} makes {pictures.dimension}-d vectors of pictures, "
-            f"encoder {texts.name!r} {texts.dimension}-d ones of captions",
-            remedy="give a text model that was made to fit the pictures': --mclip-model …",
-        )
