@@ -89,6 +89,12 @@ _NO_EFFECT = (
     help="Read JSON files beside the pictures, and further columns of tables, into columns. "
     "[default: of tables and of what img2dataset wrote]",
 )
+@option(
+    "max-metadata-columns",
+    type=click.IntRange(0),
+    default=1000,
+    help="Keys of JSON metadata after the first so many make no column.",
+)
 @option("image-column", help="Of a table: pictures, paths or addresses. [default: by its name]")
 @option("caption-column", help="Of a table. [default: by its name]")
 @flag(

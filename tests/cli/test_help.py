@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 
 import search_back
 from search_back.cli import COMMANDS, main
+from search_back.inference import InferenceSettings
 
 ROOT = Path(__file__).parents[2]
 # Flags that scripts written for clip-retrieval give.
@@ -75,6 +77,11 @@ def test_every_option_is_spelled_with_dashes_and_with_underscores(name: str) -> 
 def test_flags_of_old_scripts_are_known(name: str) -> None:
     known = {opt for option in options(name) for opt in option.opts}
     assert {f"--{flag}" for flag in OLD_FLAGS[name].split()} <= known
+
+
+def test_every_setting_of_inference_is_an_option() -> None:
+    known = {option.name for option in options("inference")}
+    assert {field.name for field in fields(InferenceSettings)} <= known
 
 
 @pytest.mark.parametrize("name", COMMANDS)
