@@ -19,12 +19,12 @@ from search_back.types import FloatArray
 from tests.fakes import FakeEncoder, picture_bytes
 from tests.inference.conftest import Result, read_result, tar_bytes, write_files
 from tests.inference.mortal import Killed, Mortal
-from tests.inference.test_resume import contents, embed
+from tests.inference.running import contents, embed_cut
 
 COUNT = 90
 BROKEN = b"no picture"
 
-once = partial(embed, encode_duplicates_once=True)
+once = partial(embed_cut, encode_duplicates_once=True)
 
 
 class Counting(FakeEncoder):
@@ -96,7 +96,7 @@ def by_bytes(result: Result) -> dict[bytes, list[int]]:
 def test_every_row_is_kept_and_every_picture_encoded_once(
     pictures: Path, tmp_path: Path, counting: Counting
 ) -> None:
-    plain = embed(pictures, tmp_path / "plain", FakeEncoder())
+    plain = embed_cut(pictures, tmp_path / "plain", FakeEncoder())
     report = once(pictures, tmp_path / "once", counting)
     expected, found = read_result(tmp_path / "plain"), read_result(tmp_path / "once")
     assert found.metadata.equals(expected.metadata)
@@ -119,7 +119,7 @@ def test_every_row_is_kept_and_every_picture_encoded_once(
 def test_a_copy_fails_as_the_first_one_did(
     pictures: Path, tmp_path: Path, counting: Counting
 ) -> None:
-    plain = embed(pictures, tmp_path / "plain", FakeEncoder())
+    plain = embed_cut(pictures, tmp_path / "plain", FakeEncoder())
     once(pictures, tmp_path / "once", counting)
     expected, found = read_result(tmp_path / "plain"), read_result(tmp_path / "once")
     assert plain.failures == len(found.failures) > 1
@@ -190,7 +190,7 @@ def test_only_the_newest_are_remembered(
         "search_back.inference.job.Duplicates", partial(Duplicates, remembered=remembered)
     )
     report = once(pictures, tmp_path / "once", counting)
-    embed(pictures, tmp_path / "plain", FakeEncoder())
+    embed_cut(pictures, tmp_path / "plain", FakeEncoder())
     assert counting.encoded == newest(blobs(), remembered) == report.count - report.duplicates
     found, expected = read_result(tmp_path / "once"), read_result(tmp_path / "plain")
     np.testing.assert_allclose(found.image, expected.image, atol=1e-3)
@@ -254,7 +254,7 @@ def test_without_the_option_nothing_is_looked_at(
     monkeypatch.setattr("search_back.inference.pipeline.read_ahead", None)
     monkeypatch.setattr("search_back.inference.job.Duplicates", None)
     with pytest.raises(Killed):
-        embed(pictures, tmp_path / "out", Mortal(5))
+        embed_cut(pictures, tmp_path / "out", Mortal(5))
     assert not list(work_folder(tmp_path / "out").rglob("digests"))
     captions = once(pictures, tmp_path / "texts", FakeEncoder(), enable_image=False)
     assert (captions.count, captions.duplicates) == (COUNT, 0)

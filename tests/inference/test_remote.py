@@ -15,12 +15,12 @@ import pytest
 from search_back.config import Limits
 from search_back.encoders.foresee import Foreseen
 from search_back.errors import BadFolder, ConfigError, FetchRefused
-from search_back.files import sha256_file
-from search_back.inference import InferenceReport, InferenceSettings, look_ahead, run
+from search_back.inference import InferenceSettings, look_ahead
 from search_back.services.linked_pictures import linked_pictures
-from tests.fakes import FakeEncoder, picture_bytes
+from tests.fakes import picture_bytes
 from tests.inference.conftest import Result, read_result, tar_bytes, write_files
 from tests.inference.mortal import Killed, Mortal
+from tests.inference.running import contents, embed
 from tests.remote.web import serving
 
 COLOURS = ["red", "lime", "blue", "yellow", "cyan"]
@@ -39,15 +39,6 @@ def memory() -> Iterator[fsspec.AbstractFileSystem]:
 def put(system: fsspec.AbstractFileSystem, files: dict[str, bytes | str]) -> None:
     for name, content in files.items():
         system.pipe_file(name, content.encode() if isinstance(content, str) else content)
-
-
-def embed(
-    source: str, out: Path | str, encoder: FakeEncoder | None = None, **changes: Any
-) -> InferenceReport:
-    values: dict[str, Any] = {"batch_size": 2, "checkpoint_seconds": 0, **changes}
-    fetch = values.pop("fetch", None)
-    settings = InferenceSettings((source,), out, **values)
-    return run(settings, encoder or FakeEncoder(), fetch=fetch)
 
 
 def members(colours: list[str]) -> list[tuple[str, bytes | str]]:
@@ -145,13 +136,6 @@ def pictures(tmp_path: Path) -> Path:
         files[f"{i:02}.png"] = picture_bytes(colour)
         files[f"{i:02}.txt"] = colour
     return write_files(tmp_path / "pictures", files)
-
-
-def contents(folder: Path) -> dict[str, str]:
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    found = {path.relative_to(folder).as_posix(): sha256_file(path) for path in files}
-    del found["stats/stats_0.json"]
-    return found
 
 
 def downloaded(system: fsspec.AbstractFileSystem, url: str, to: Path) -> Result:

@@ -20,14 +20,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search_back.errors import ConfigError
-from search_back.files import sha256_file
-from search_back.inference import InferenceReport, InferenceSettings, run
 from search_back.inference.columns import ColumnShapes, Shape, joined
 from search_back.inference.work import work_folder
 from search_back.types import FloatArray
 from tests.fakes import FakeEncoder, picture_bytes
 from tests.inference.conftest import tar_bytes, write_files
 from tests.inference.mortal import Killed, Mortal
+from tests.inference.running import contents, embed_cut
 
 COUNT = 60
 
@@ -60,24 +59,6 @@ def tars(tmp_path: Path) -> Path:
     return folder
 
 
-def embed(folder: Path, out: Path, encoder: FakeEncoder, **changes: Any) -> InferenceReport:
-    values: dict[str, Any] = {
-        **{"batch_size": 4, "num_prepro_workers": 2, "enable_metadata": True},
-        **{"checkpoint_seconds": 0, "write_batch_size": 17, "max_metadata_columns": 5},
-        **({"input_format": "webdataset"} if folder.name == "tars" else {}),
-        **changes,
-    }
-    return run(InferenceSettings((str(folder),), out, **values), encoder)
-
-
-def contents(folder: Path) -> dict[str, str]:
-    """Of everything but the times it took."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    found = {path.relative_to(folder).as_posix(): sha256_file(path) for path in files}
-    del found["stats/stats_0.json"]
-    return found
-
-
 @pytest.mark.parametrize("threads", [0, 1])
 @pytest.mark.parametrize("source", ["pictures", "tars"])
 @pytest.mark.parametrize("changes", [{}, {"subset_size": 30}, {"enable_text": True}])
@@ -89,12 +70,12 @@ def test_stopped_at_every_batch_it_ends_in_the_same_bytes(
     request: pytest.FixtureRequest,
 ) -> None:
     folder = request.getfixturevalue(source)
-    expected = embed(folder, tmp_path / "whole", Mortal(threads=threads), **changes)
+    expected = embed_cut(folder, tmp_path / "whole", Mortal(threads=threads), **changes)
     out = tmp_path / "out"
     deaths = 0
     while True:
         try:
-            report = embed(folder, out, Mortal(4, threads=threads), **changes)
+            report = embed_cut(folder, out, Mortal(4, threads=threads), **changes)
             break
         except Killed:
             deaths += 1
@@ -110,18 +91,18 @@ def test_stopped_at_every_batch_it_ends_in_the_same_bytes(
 
 def test_what_is_done_is_not_done_again(pictures: Path, tmp_path: Path) -> None:
     whole = Mortal()
-    embed(pictures, tmp_path / "whole", whole)
+    embed_cut(pictures, tmp_path / "whole", whole)
     with pytest.raises(Killed):
-        embed(pictures, tmp_path / "out", Mortal(6))
+        embed_cut(pictures, tmp_path / "out", Mortal(6))
     rest = Mortal()
-    embed(pictures, tmp_path / "out", rest)
+    embed_cut(pictures, tmp_path / "out", rest)
     assert rest.calls == whole.calls - 5
 
 
 def test_a_run_that_is_done_does_nothing(pictures: Path, tmp_path: Path) -> None:
-    first = embed(pictures, tmp_path / "out", FakeEncoder())
+    first = embed_cut(pictures, tmp_path / "out", FakeEncoder())
     before = {path: path.stat() for path in (tmp_path / "out").rglob("*")}
-    again = embed(pictures, tmp_path / "out", Mortal(1))
+    again = embed_cut(pictures, tmp_path / "out", Mortal(1))
     assert {path: path.stat() for path in (tmp_path / "out").rglob("*")} == before
     assert "nothing was done" in again.notes[0]
     same = ("count", "partitions", "columns", "failures", "dropped", "first_failures")
@@ -129,10 +110,10 @@ def test_a_run_that_is_done_does_nothing(pictures: Path, tmp_path: Path) -> None
 
 
 def test_an_input_that_grew_is_another_run(pictures: Path, tmp_path: Path) -> None:
-    embed(pictures, tmp_path / "out", FakeEncoder())
+    embed_cut(pictures, tmp_path / "out", FakeEncoder())
     (pictures / "new.png").write_bytes(picture_bytes())
     with pytest.raises(ConfigError, match="--overwrite"):
-        embed(pictures, tmp_path / "out", FakeEncoder())
+        embed_cut(pictures, tmp_path / "out", FakeEncoder())
 
 
 @pytest.mark.parametrize("change", ["new", "changed", "gone"])
@@ -140,7 +121,7 @@ def test_an_input_that_changed_meanwhile_is_read_again_from_there(
     change: str, pictures: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(Killed):
-        embed(pictures, tmp_path / "out", Mortal(13))
+        embed_cut(pictures, tmp_path / "out", Mortal(13))
     if change == "new":
         (pictures / "2" / "000.png").write_bytes(picture_bytes("red"))
         (pictures / "2" / "000.txt").write_text("red")
@@ -149,9 +130,9 @@ def test_an_input_that_changed_meanwhile_is_read_again_from_there(
     else:
         shutil.rmtree(pictures / "2")
     rest = Mortal()
-    embed(pictures, tmp_path / "out", rest)
+    embed_cut(pictures, tmp_path / "out", rest)
     whole = Mortal()
-    embed(pictures, tmp_path / "whole", whole)
+    embed_cut(pictures, tmp_path / "whole", whole)
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
     assert rest.calls < whole.calls
 
@@ -164,27 +145,27 @@ def test_other_settings_are_refused_until_told_to_begin_anew(
     changes: dict[str, Any], pictures: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(Killed):
-        embed(pictures, tmp_path / "out", Mortal(6))
+        embed_cut(pictures, tmp_path / "out", Mortal(6))
     (name,) = changes
     with pytest.raises(ConfigError, match=rf"other settings.*{name}.*--restart"):
-        embed(pictures, tmp_path / "out", FakeEncoder(), **changes)
-    embed(pictures, tmp_path / "out", FakeEncoder(), restart=True, **changes)
-    embed(pictures, tmp_path / "whole", FakeEncoder(), **changes)
+        embed_cut(pictures, tmp_path / "out", FakeEncoder(), **changes)
+    embed_cut(pictures, tmp_path / "out", FakeEncoder(), restart=True, **changes)
+    embed_cut(pictures, tmp_path / "whole", FakeEncoder(), **changes)
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
 def test_another_encoder_is_refused(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(Killed):
-        embed(pictures, tmp_path / "out", Mortal(6))
+        embed_cut(pictures, tmp_path / "out", Mortal(6))
     with pytest.raises(ConfigError, match="encoder was"):
-        embed(pictures, tmp_path / "out", FakeEncoder(seed=1))
+        embed_cut(pictures, tmp_path / "out", FakeEncoder(seed=1))
 
 
 @pytest.mark.parametrize("harm", ["flip", "cut", "remove", "record"])
 def test_a_damaged_shard_is_made_again(harm: str, pictures: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with pytest.raises(Killed):
-        embed(pictures, out, Mortal(9))
+        embed_cut(pictures, out, Mortal(9))
     shards = sorted((work_folder(out) / "shards").iterdir())
     assert len(shards) == 8
     vectors = shards[4] / "img_emb.npy"
@@ -198,8 +179,8 @@ def test_a_damaged_shard_is_made_again(harm: str, pictures: Path, tmp_path: Path
         shutil.rmtree(shards[4])
     else:
         (shards[4] / "shard.json").write_text("{}")
-    embed(pictures, out, Mortal())
-    embed(pictures, tmp_path / "whole", Mortal())
+    embed_cut(pictures, out, Mortal())
+    embed_cut(pictures, tmp_path / "whole", Mortal())
     assert contents(out) == contents(tmp_path / "whole")
 
 
@@ -209,26 +190,26 @@ def test_two_runs_for_one_output_do_not_mix(pictures: Path, tmp_path: Path) -> N
     class Nosy(FakeEncoder):
         def encode_pixels(self, pixels: FloatArray) -> FloatArray:
             with pytest.raises(ConfigError, match="another run"):
-                embed(pictures, out, FakeEncoder())
+                embed_cut(pictures, out, FakeEncoder())
             return super().encode_pixels(pixels)
 
-    assert embed(pictures, out, Nosy()).count > 0
+    assert embed_cut(pictures, out, Nosy()).count > 0
 
 
 def test_an_older_result_stays_until_the_new_one_is_whole(pictures: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    embed(pictures, out, FakeEncoder())
+    embed_cut(pictures, out, FakeEncoder())
     before = contents(out)
     with pytest.raises(Killed):
-        embed(pictures, out, Mortal(6), overwrite=True, batch_size=5)
+        embed_cut(pictures, out, Mortal(6), overwrite=True, batch_size=5)
     assert contents(out) == before
-    embed(pictures, out, Mortal(), overwrite=True, batch_size=5)
-    embed(pictures, tmp_path / "whole", Mortal(), batch_size=5)
+    embed_cut(pictures, out, Mortal(), overwrite=True, batch_size=5)
+    embed_cut(pictures, tmp_path / "whole", Mortal(), batch_size=5)
     assert contents(out) == contents(tmp_path / "whole")
 
 
 def test_partitions_may_be_counted_instead_of_sized(pictures: Path, tmp_path: Path) -> None:
-    report = embed(pictures, tmp_path / "out", FakeEncoder(), output_partition_count=4)
+    report = embed_cut(pictures, tmp_path / "out", FakeEncoder(), output_partition_count=4)
     sizes = [len(np.load(path)) for path in sorted((tmp_path / "out" / "img_emb").iterdir())]
     assert report.partitions == len(sizes) == 4
     assert sum(sizes) == report.count and max(sizes) - min(sizes) < 4
@@ -281,7 +262,7 @@ print("done", flush=True)
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
 def test_killed_at_random_moments_it_ends_in_the_same_bytes(pictures: Path, tmp_path: Path) -> None:
     """Kills land wherever the process is after so many system calls of its own have passed."""
-    embed(pictures, tmp_path / "whole", Mortal(threads=1))
+    embed_cut(pictures, tmp_path / "whole", Mortal(threads=1))
     expected = contents(tmp_path / "whole")
     rng = random.Random(1)
     kills = rounds = 0
@@ -352,6 +333,6 @@ def _killed_after(moment: Callable[[], bool], pictures: Path, out: Path) -> bool
 def test_failures_of_unprintable_files_are_listed(tmp_path: Path) -> None:
     folder = write_files(tmp_path / "in", {"a.png": picture_bytes()})
     Path(os.fsdecode(os.fsencode(folder) + b"/b\xff.png")).write_bytes(b"")
-    embed(folder, tmp_path / "out", FakeEncoder())
+    embed_cut(folder, tmp_path / "out", FakeEncoder())
     (row,) = pq.read_table(tmp_path / "out" / "failures.parquet").to_pylist()
     assert row["key"].endswith("/b\\udcff.png") and row["stage"] == "read"
