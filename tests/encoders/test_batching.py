@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -16,104 +13,9 @@ from hypothesis import strategies as st
 
 from search_back.encoders.batching import BatchingEncoder
 from search_back.errors import Overloaded
-from search_back.types import FloatArray, Modality, Tokens
+from search_back.types import FloatArray, Tokens
+from tests.encoders.held import BAD, PATIENCE_S, Held, Queue, Watched, nothing_left, until
 from tests.fakes import FakeEncoder, picture_bytes
-
-PATIENCE_S = 60.0
-BAD = "bad"
-
-
-@dataclass
-class Watched:
-    """An observer that keeps what it is told."""
-
-    batches: list[tuple[Modality, int]] = field(default_factory=list)
-    waits: list[float] = field(default_factory=list)
-
-    def batch(self, kind: Modality, rows: int) -> None:
-        self.batches.append((kind, rows))
-
-    def waited(self, kind: Modality, seconds: float) -> None:
-        self.waits.append(seconds)
-
-    def cache(self, kind: Modality, *, hit: bool) -> None: ...
-
-
-class Held(FakeEncoder):
-    """Its runs wait until they are let go; it counts those that are under way."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.runs: list[tuple[Modality, int]] = []
-        self.released = {"text": threading.Semaphore(0), "image": threading.Semaphore(0)}
-
-    def encode_tokens(self, tokens: Tokens) -> FloatArray:
-        self._hold("text", len(tokens))
-        return super().encode_tokens(tokens)
-
-    def encode_pixels(self, pixels: FloatArray) -> FloatArray:
-        self._hold("image", len(pixels))
-        return super().encode_pixels(pixels)
-
-    def _encode_text(self, tokens: np.ndarray) -> FloatArray:
-        # A colour's vector is its picture's, which is no run of the tower.
-        pixels = super().encode_pixels
-        text = bytes(int(t) - 1 for t in tokens if 0 < t < 257)
-        return pixels(np.full((1, 3, 2, 2), (hash(text) % 997) / 997, np.float32))[0]
-
-    def _hold(self, kind: Modality, rows: int) -> None:
-        self.runs.append((kind, rows))
-        assert self.released[kind].acquire(timeout=PATIENCE_S)
-
-    def let_go(self, kind: Modality = "text", runs: int = 1) -> None:
-        self.released[kind].release(runs)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for what another thread brings about without saying so."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.001)
-
-
-def queued(encoder: BatchingEncoder) -> int:
-    return len(encoder._texts.queue) + len(encoder._pictures.queue)
-
-
-def nothing_left(encoder: BatchingEncoder) -> bool:
-    lanes = (encoder._texts, encoder._pictures)
-    return not queued(encoder) and not any(lane._turns.running for lane in lanes)
-
-
-@pytest.fixture
-def threads() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(32) as pool:
-        yield pool
-
-
-class Queue:
-    """Puts calls behind a held one, in a known order."""
-
-    def __init__(self, encoder: BatchingEncoder, threads: ThreadPoolExecutor) -> None:
-        self.encoder = encoder
-        self._threads = threads
-        self.calls: list[Future[FloatArray]] = []
-
-    def start(self, texts: Sequence[str]) -> None:
-        """A call that finds a slot free."""
-        self.calls.append(self._threads.submit(self.encoder.encode_texts, texts))
-
-    def add(self, texts: Sequence[str]) -> None:
-        before = queued(self.encoder)
-        self.start(texts)
-        until(lambda: queued(self.encoder) == before + 1)
-
-    def add_picture(self, colour: str) -> None:
-        before = queued(self.encoder)
-        picture = picture_bytes(colour)
-        self.calls.append(self._threads.submit(self.encoder.encode_images, [picture]))
-        until(lambda: queued(self.encoder) == before + 1)
 
 
 def test_a_lone_call_runs_at_once_and_by_itself() -> None:
@@ -279,115 +181,6 @@ def test_many_pictures_go_in_parts() -> None:
     pictures = [picture_bytes((number, 9, 99)) for number in range(10)]
     assert np.array_equal(encoder.encode_images(pictures), plain.encode_images(pictures))
     assert watched.batches == [("image", 4), ("image", 4), ("image", 2)]
-
-
-class Failing(Held):
-    """Fails, or gives rows that are not finite, where a bad text is among its rows."""
-
-    how = "raises"
-
-    def encode_tokens(self, tokens: Tokens) -> FloatArray:
-        rows = super().encode_tokens(tokens)
-        bad = [bytes(int(t) - 1 for t in row if 0 < t < 257) == BAD.encode() for row in tokens.ids]
-        if any(bad):
-            if self.how == "raises":
-                raise ValueError(BAD)
-            rows[bad if self.how == "one row" else slice(None)] = np.nan
-        return rows
-
-
-@pytest.mark.parametrize("how", ["raises", "one row", "every row"])
-def test_a_failure_is_its_callers_alone(how: str, threads: ThreadPoolExecutor) -> None:
-    failing = Failing()
-    failing.how = how
-    failing.let_go(runs=100)
-    good = {text: failing.encode_texts([text]) for text in ("one", "two", "three")}
-    failing.released["text"] = threading.Semaphore(0)
-    queue = Queue(BatchingEncoder(failing), threads)
-    queue.start(["first"])
-    until(lambda: failing.runs[-1:] == [("text", 1)] and len(failing.runs) == 4)
-    for text in ("one", BAD, "two", BAD, "three"):
-        queue.add([text])
-    failing.let_go(runs=100)
-    for text, call in zip(("one", BAD, "two", BAD, "three"), queue.calls[1:], strict=True):
-        if text != BAD:
-            assert np.array_equal(call.result(PATIENCE_S), good[text])
-        elif how == "raises":
-            with pytest.raises(ValueError, match=BAD):
-                call.result(PATIENCE_S)
-        else:
-            assert np.isnan(call.result(PATIENCE_S)).all()
-    errors = [call.exception() for call in queue.calls]
-    assert len({id(error) for error in errors if error}) == (2 if how == "raises" else 0)
-    assert nothing_left(queue.encoder)
-
-
-class Stopped(BaseException):
-    """As KeyboardInterrupt: whoever meets it must go, at once."""
-
-
-class Interrupting(Held):
-    """Stops the thread of its second run."""
-
-    def encode_tokens(self, tokens: Tokens) -> FloatArray:
-        rows = super().encode_tokens(tokens)
-        if len(self.runs) == 2:
-            raise Stopped
-        return rows
-
-
-def test_a_thread_that_is_stopped_leaves_its_batch_to_another(threads: ThreadPoolExecutor) -> None:
-    held = Interrupting()
-    queue = Queue(BatchingEncoder(held), threads)
-    queue.start(["first"])
-    until(lambda: len(held.runs) == 1)
-    for text in ("one", "two", "three"):
-        queue.add([text])
-    held.let_go(runs=3)
-    with pytest.raises(Stopped):
-        queue.calls[1].result(PATIENCE_S)
-    for call in (queue.calls[0], *queue.calls[2:]):
-        assert len(call.result(PATIENCE_S)) == 1
-    assert held.runs == [("text", 1), ("text", 3), ("text", 2)]
-    assert nothing_left(queue.encoder)
-
-
-@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs signals to threads")
-@pytest.mark.parametrize("taken_along", [False, True])
-def test_a_thread_that_is_stopped_while_it_waits_is_not_waited_for(
-    taken_along: bool, threads: ThreadPoolExecutor
-) -> None:
-    def stop(*_: object) -> None:
-        raise Stopped
-
-    held = Held()
-    encoder = BatchingEncoder(held)
-    queue = Queue(encoder, threads)
-    queue.start(["first"])
-    until(lambda: len(held.runs) == 1)
-    if taken_along:
-        queue.add(["leads"])
-    main, before = threading.get_ident(), signal.signal(signal.SIGUSR1, stop)
-
-    def interrupt() -> None:
-        until(lambda: queued(encoder) == len(queue.calls))
-        if taken_along:
-            held.let_go()
-            until(lambda: held.runs[1:] == [("text", 2)])
-        signal.pthread_kill(main, signal.SIGUSR1)
-
-    helper = threads.submit(interrupt)
-    try:
-        with pytest.raises(Stopped):
-            encoder.encode_texts(["stopped"])
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-    helper.result(PATIENCE_S)
-    held.let_go(runs=3)
-    for call in queue.calls:
-        call.result(PATIENCE_S)
-    assert nothing_left(encoder)
-    assert len(encoder.encode_texts(["after"])) == 1
 
 
 TEXTS = st.text(alphabet="abcdefgh ", max_size=40) | st.sampled_from(["red", "blue", BAD])
