@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from typing import Any, Final
 
 from search_back.errors import BadFolder, CorruptFile
 from search_back.files import read_json, sweep, write_json
+from search_back.workfolder import holding, work_folder
 
 RECORD: Final = "record.json"
 
@@ -53,25 +53,17 @@ def work_beside(target: Path, inputs: str) -> Iterator[WorkFolder]:
     up after a build that was killed while it published. Raises ``BadFolder`` where another
     process is at work.
     """
-    path = target.with_name(f".{target.name}.work")
-    path.mkdir(parents=True, exist_ok=True)
-    lock = os.open(path, os.O_RDONLY)
-    try:
-        try:
-            # Held by the open folder, so it ends with the process, however that ends.
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise BadFolder(
-                "another process is building this index",
-                value=str(target),
-                remedy="wait for it, or choose another folder",
-            ) from error
-        _recover(target)
+    busy = BadFolder(
+        "another process is building this index",
+        value=str(target),
+        remedy="wait for it, or choose another folder",
+    )
+    with holding(target, otherwise=busy):
+        path = work_folder(target)
+        path.mkdir(exist_ok=True)
         sweep(path)
         yield WorkFolder(path, inputs)
         shutil.rmtree(path, ignore_errors=True)
-    finally:
-        os.close(lock)
 
 
 def publish_links(files: Mapping[str, Path], part: Path) -> None:
@@ -83,17 +75,6 @@ def publish_links(files: Mapping[str, Path], part: Path) -> None:
             os.link(source, target)
         except OSError:
             shutil.copyfile(source, target)
-
-
-def _recover(target: Path) -> None:
-    """Undo a publication that was cut off between its two renames, and remove its parts."""
-    for old in sorted(target.parent.glob(f".{target.name}.*.old")):
-        if target.exists():
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            os.rename(old, target)
-    for part in target.parent.glob(f".{target.name}.*.part"):
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _clear(path: Path) -> None:

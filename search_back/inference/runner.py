@@ -13,14 +13,9 @@ from search_back.inference.output import earlier_result, read_manifest, read_rep
 from search_back.inference.readers import Fetch, find_input
 from search_back.inference.report import InferenceReport, Progress, Silent
 from search_back.inference.settings import InferenceSettings
-from search_back.inference.work import (
-    copies_folder,
-    discard_work,
-    exclusively,
-    is_published,
-    work_folder,
-)
+from search_back.inference.work import copies_folder, discard_work, exclusively, is_published
 from search_back.interfaces import Encoder
+from search_back.workfolder import work_folder
 
 
 def run(

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
-
-from filelock import FileLock, Timeout
 
 from search_back.errors import ConfigError, CorruptFile
 from search_back.files import (
     EMBEDDINGS_MANIFEST,
     publish,
     read_json,
-    recover,
     settle,
     sha256_file,
     sweep,
@@ -24,16 +21,12 @@ from search_back.files import (
 from search_back.inference.items import Reader
 from search_back.inference.shards import Contents, Shard, ShardWriter, read_shard
 from search_back.inference.source import START, Part, Place
+from search_back.workfolder import holding, work_folder
 
 _RUN: Final = "run.json"
 _SHARDS: Final = "shards"
 _RESULT: Final = "result.sha256"
 _RESTART: Final = "--restart to begin anew, which discards what that run has done"
-
-
-def work_folder(output: Path) -> Path:
-    """Where an unfinished run for this output keeps what it has done."""
-    return output.with_name(f".{output.name}.work")
 
 
 def copies_folder(output: Path) -> Path:
@@ -62,25 +55,17 @@ def exclusively(output: Path) -> Generator[None, None, None]:
 
     The lock ends with the process, however it ends. What a killed one left is tidied up.
     """
-    lock = FileLock(output.with_name(f".{output.name}.lock"))
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ConfigError(
-            "another run is writing this output",
-            value=str(output),
-            remedy="wait for its end, or give another --output-folder",
-        ) from None
-    except OSError as error:
-        raise _not_made(output, error) from error
-    try:
-        recover(output)
+    busy = ConfigError(
+        "another run is writing this output",
+        value=str(output),
+        remedy="wait for its end, or give another --output-folder",
+    )
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(holding(output, otherwise=busy))
+        except OSError as error:
+            raise _not_made(output, error) from error
         yield
-    finally:
-        # Removed while it is held: whoever waits for it then makes a new one.
-        Path(lock.lock_file).unlink(missing_ok=True)
-        lock.release()
 
 
 class Work:

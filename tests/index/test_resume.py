@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import random
@@ -23,6 +22,7 @@ from search_back.index import fill
 from search_back.index.build import BuildSettings, build
 from search_back.types import FloatArray
 from search_back.vectors import normalise
+from search_back.workfolder import holding
 from tests.index.test_build import D, write_embeddings
 
 FACTORY = "IVF32,PQ8x4fs,Refine(SQ8)"
@@ -160,13 +160,11 @@ def test_what_is_measured_is_not_measured_again(
 
 
 def test_two_builds_of_one_folder_are_refused(folder: Path) -> None:
-    work = folder / ".index.work"
-    work.mkdir()
-    lock = os.open(work, os.O_RDONLY)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    with pytest.raises(BadFolder, match="another process"):
+    with (
+        holding(folder / "index", otherwise=BadFolder("held")),
+        pytest.raises(BadFolder, match="another process"),
+    ):
         build(settings(folder))
-    os.close(lock)
     build(settings(folder))
 
 

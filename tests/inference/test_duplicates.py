@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from search_back.inference.duplicates import Duplicates
-from search_back.inference.work import work_folder
 from search_back.types import FloatArray
+from search_back.workfolder import work_folder
 from tests.fakes import FakeEncoder, picture_bytes
 from tests.inference.conftest import Result, read_result, tar_bytes, write_files
 from tests.inference.mortal import Killed, Mortal

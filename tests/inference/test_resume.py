@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 
 from search_back.errors import ConfigError
 from search_back.inference.columns import ColumnShapes, Shape, joined
-from search_back.inference.work import work_folder
 from search_back.types import FloatArray
+from search_back.workfolder import work_folder
 from tests.fakes import FakeEncoder, picture_bytes
 from tests.inference.conftest import tar_bytes, write_files
 from tests.inference.mortal import Killed, Mortal
