@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from search_back.errors import ModelUnavailable
 from search_back.vectors import normalise
 from tests import tiny_models as tiny
 from tests.fakes import picture_bytes
+
+pytestmark = pytest.mark.usefixtures("transformers")
 
 FOLDERS: dict[str, Callable[[Path], Path]] = {
     "siglip": tiny.open_clip_siglip,
@@ -59,12 +61,6 @@ class Family:
     clip: Any
     tokenizer: Any
     """open_clip's own."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def transformers() -> Iterator[Any]:
-    with tiny.silent_transformers() as module:
-        yield module
 
 
 @pytest.fixture(scope="module")

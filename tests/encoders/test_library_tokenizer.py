@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from search_back.encoders.tokens.library import LibraryTokenizer
 from search_back.errors import ConfigError, CorruptFile, ModelUnavailable
 from search_back.models import model_folder
 from tests import tiny_models as tiny
+
+pytestmark = pytest.mark.usefixtures("transformers")
 
 CONTEXT = 12
 TEXTS = [
@@ -68,12 +70,6 @@ def of_transformers(theirs: Any) -> Callable[[list[str]], Any]:
     )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def silent() -> Iterator[Any]:
-    with tiny.silent_transformers() as transformers:
-        yield transformers
-
-
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     found = {name: tmp_path_factory.mktemp(name) for name in MAKERS}
@@ -83,12 +79,14 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def pairs(folders: dict[str, Path], silent: Any) -> list[Pair]:
+def pairs(folders: dict[str, Path], transformers: Any) -> list[Pair]:
     """Each tokenizer as transformers loads it."""
     return [
         Pair(
             read_tokenizer(folder, context_length=CONTEXT),
-            of_transformers(silent.AutoTokenizer.from_pretrained(folder, padding_side="right")),
+            of_transformers(
+                transformers.AutoTokenizer.from_pretrained(folder, padding_side="right")
+            ),
         )
         for folder in folders.values()
     ]
@@ -188,23 +186,23 @@ def test_keys_tell_vocabularies_and_settings_apart(folders: dict[str, Path]) -> 
 
 @pytest.mark.parametrize("settings_", [{"legacy_behaviour": True}, {"src_lang": "deu_Latn"}])
 def test_the_language_of_nllb_is_told_by_its_settings(
-    folders: dict[str, Path], silent: Any, tmp_path: Path, settings_: dict[str, Any]
+    folders: dict[str, Path], transformers: Any, tmp_path: Path, settings_: dict[str, Any]
 ) -> None:
     about = json.loads((folders["nllb"] / "tokenizer_config.json").read_text())
     (tmp_path / "tokenizer.json").write_bytes((folders["nllb"] / "tokenizer.json").read_bytes())
     tiny.write_json(tmp_path / "tokenizer_config.json", {**about, **settings_})
     ours = read_tokenizer(tmp_path, context_length=CONTEXT)
-    Pair(ours, of_transformers(silent.AutoTokenizer.from_pretrained(tmp_path))).check(TEXTS)
+    Pair(ours, of_transformers(transformers.AutoTokenizer.from_pretrained(tmp_path))).check(TEXTS)
 
 
 def test_a_model_trained_with_padding_on_the_left_gets_it_there(
-    folders: dict[str, Path], silent: Any, tmp_path: Path
+    folders: dict[str, Path], transformers: Any, tmp_path: Path
 ) -> None:
     about = json.loads((folders["gemma"] / "tokenizer_config.json").read_text())
     (tmp_path / "tokenizer.json").write_bytes((folders["gemma"] / "tokenizer.json").read_bytes())
     tiny.write_json(tmp_path / "tokenizer_config.json", {**about, "padding_side": "left"})
     ours = read_tokenizer(tmp_path, context_length=CONTEXT)
-    Pair(ours, of_transformers(silent.AutoTokenizer.from_pretrained(tmp_path))).check(TEXTS)
+    Pair(ours, of_transformers(transformers.AutoTokenizer.from_pretrained(tmp_path))).check(TEXTS)
     assert not ours.pads_right_with(ours.pad)
 
 
@@ -245,7 +243,7 @@ def test_a_sentencepiece_vocabulary_is_converted(
 
 @pytest.fixture(scope="module")
 def siglip(
-    sentence_pieces: tuple[Any, Path], tmp_path_factory: pytest.TempPathFactory, silent: Any
+    sentence_pieces: tuple[Any, Path], tmp_path_factory: pytest.TempPathFactory, transformers: Any
 ) -> tuple[LibraryTokenizer, Any]:
     folder = tmp_path_factory.mktemp("siglip")
     (folder / "spiece.model").write_bytes(sentence_pieces[1].read_bytes())
@@ -259,7 +257,7 @@ def siglip(
         },
     )
     ours = read_tokenizer(folder, context_length=CONTEXT, cleaning="siglip")
-    return ours, silent.SiglipTokenizer.from_pretrained(folder)
+    return ours, transformers.SiglipTokenizer.from_pretrained(folder)
 
 
 def test_xlm_roberta_is_converted_with_its_numbers(
