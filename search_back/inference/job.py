@@ -22,7 +22,8 @@ from search_back.inference.pipeline import embedded
 from search_back.inference.plan import Plan, make_plan
 from search_back.inference.report import InferenceReport, Progress, Tally
 from search_back.inference.settings import InferenceSettings
-from search_back.inference.shards import Contents, Shard, ShardWriter
+from search_back.inference.shard_writer import ShardWriter
+from search_back.inference.shards import Contents, Shard
 from search_back.inference.source import Source
 from search_back.inference.work import Work, open_work
 from search_back.interfaces import Encoder

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from search_back.files import FAILURES, METADATA_FOLDER
 from search_back.inference.columns import arrow_array, arrow_type, joined
+from search_back.inference.embedding_file import write_header
 from search_back.inference.shards import Contents, Shard
 
 _ROWS_OF_GROUP: Final = 5_000
@@ -73,8 +74,7 @@ def _join_embeddings(
     block = np.empty((0, dimension), np.float16)
     for path, size in sizes.items():
         with open(path, "wb") as file:
-            header = {"descr": "<f2", "fortran_order": False, "shape": (size, dimension)}
-            np.lib.format.write_array_header_1_0(file, header)
+            write_header(file, size, dimension)
             missing = size
             while missing:
                 if not len(block):

@@ -19,7 +19,8 @@ from search_back.files import (
     write_json,
 )
 from search_back.inference.items import Reader
-from search_back.inference.shards import Contents, Shard, ShardWriter, read_shard
+from search_back.inference.shard_writer import ShardWriter
+from search_back.inference.shards import Contents, Shard, read_shard
 from search_back.inference.source import START, Part, Place
 from search_back.workfolder import holding, work_folder
 
