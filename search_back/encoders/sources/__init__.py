@@ -57,16 +57,21 @@ class SourceModel:
         )
 
 
+def needs_torch(name: str, error: ImportError) -> ModelUnavailable:
+    """The error of a model whose packages are not installed."""
+    return ModelUnavailable(
+        f"the model {name!r} needs torch and open_clip",
+        value=str(error),
+        remedy="pip install torch open-clip-torch",
+    )
+
+
 def load_source(spec: EncoderSpec) -> SourceModel:
     """The model of a name. Raises ``ModelUnavailable``, which says what is missing."""
     try:
         import torch  # noqa: F401
     except ImportError as error:
-        raise ModelUnavailable(
-            f"the model {spec.name!r} needs torch and open_clip",
-            value=str(error),
-            remedy="pip install torch open-clip-torch",
-        ) from error
+        raise needs_torch(spec.name, error) from error
     if spec.repository is not None:
         from search_back.encoders.sources.hugging_face import load
 

@@ -15,7 +15,7 @@ import numpy as np
 from search_back.encoders.base import TextPositions
 from search_back.encoders.names import EncoderSpec
 from search_back.encoders.preprocess import Preprocessing
-from search_back.encoders.sources import SourceModel
+from search_back.encoders.sources import SourceModel, needs_torch
 from search_back.encoders.sources.hub import absent_hub_does_not_wait, repository_folder
 from search_back.encoders.sources.open_clip_import import open_clip as import_open_clip
 from search_back.encoders.sources.text_configs import text_config
@@ -56,11 +56,7 @@ def load(spec: EncoderSpec) -> SourceModel:
     try:
         open_clip = import_open_clip()
     except ImportError as error:
-        raise ModelUnavailable(
-            f"the model {spec.name!r} needs torch and open_clip",
-            value=str(error),
-            remedy="pip install torch open-clip-torch",
-        ) from error
+        raise needs_torch(spec.name, error) from error
     weights = _weights_file(open_clip, spec.name, spec.architecture, spec.pretrained)
     folder = _local_folder(spec.architecture)
     text = _text_settings(open_clip, spec.architecture)
