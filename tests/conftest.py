@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import tarfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +34,7 @@ from search_back.models import MODEL_NAME, pictures_tar
 from search_back.server import create_app
 from search_back.services import Services
 from search_back.types import FloatArray
+from tests.serving import running
 
 # How long an example takes says more of the machine than of the code.
 hypothesis_settings.register_profile("search_back", deadline=None)
@@ -246,7 +246,5 @@ def picture_host(chain: Chain) -> Iterator[str]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with running(server):
+        yield f"http://127.0.0.1:{server.server_port}"

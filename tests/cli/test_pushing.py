@@ -22,6 +22,7 @@ from search_back.errors import ConfigError
 from search_back.inference.report import Silent
 from tests.fakes import picture_bytes
 from tests.inference.conftest import write_files
+from tests.serving import running
 
 PREFIX = "search_back_inference_"
 HOUR = 3600.0
@@ -78,13 +79,10 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("NO_PROXY", "*")
-    with Server() as found:
-        thread = threading.Thread(target=found.serve_forever)
-        thread.start()
+    found = Server()
+    with running(found):
         yield found
         found.held.set()
-        found.shutdown()
-        thread.join()
 
 
 class Notes(Silent):
