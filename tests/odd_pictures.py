@@ -226,3 +226,19 @@ def _claimed(data: bytes, size: bytes) -> bytes:
         changed[at + 8 : at + 16] = size
         at = changed.find(b"ispe", at + 4)
     return bytes(changed)
+
+
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+def turned(image: Image.Image, orientation: int) -> Image.Image:
+    """How a camera stores an upright picture that it says to turn: EXIF's 1 … 8."""
+    return image.transpose(TURNS[orientation]) if orientation in TURNS else image

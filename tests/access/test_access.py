@@ -11,7 +11,8 @@ from PIL import features
 from search_back.access import PictureAccess
 from search_back.config import Limits
 from search_back.errors import BadPicture, LimitExceeded
-from tests.access.drawn import encoded, halves, opened, png_header
+from tests.access.drawn import halves, opened, png_header
+from tests.odd_pictures import encoded
 
 
 def test_paths_are_absolute_or_relative_to_a_root(access: PictureAccess, root: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 from search_back.access import decode_base64_picture
 from search_back.config import Limits
 from search_back.errors import BadPicture, InvalidField, LimitExceeded
-from tests.access.drawn import encoded, halves, png_header
+from tests.access.drawn import halves, png_header
+from tests.odd_pictures import encoded
 
 
 def test_base64_in_every_dress() -> None:

@@ -15,7 +15,8 @@ from PIL import Image
 from search_back.access import PictureAccess
 from search_back.config import Limits
 from search_back.errors import BadPicture, InvalidField, LimitExceeded
-from tests.access.drawn import RED, WHITE, close, encoded, halves, opened
+from tests.access.drawn import RED, WHITE, close, halves, opened
+from tests.odd_pictures import encoded, turned
 
 
 @pytest.mark.parametrize("side", [0, -1])
@@ -67,17 +68,7 @@ def test_exif_orientation_is_applied(
     """All eight give the same upright picture: red on the left, a blue corner above it."""
     upright = halves(80, 40)
     upright.paste((0, 0, 255), (0, 0, 16, 16))
-    back = {
-        1: None,
-        2: Image.Transpose.FLIP_LEFT_RIGHT,
-        3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_90,
-        7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_270,
-    }[orientation]
-    stored = upright if back is None else upright.transpose(back)
+    stored = turned(upright, orientation)
     exif = Image.Exif()
     exif[0x0112] = orientation
     exif[0x010E] = "taken at home"

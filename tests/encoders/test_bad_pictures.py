@@ -29,6 +29,7 @@ from tests.odd_pictures import (
     noise,
     premultiplied,
     readable,
+    turned,
     unreadable,
 )
 
@@ -161,22 +162,6 @@ def test_the_first_frame_counts(format_: str, options: dict[str, Any]) -> None:
     assert levels(animation(format_, **options))[0, 0] == pytest.approx([255, 0, 0], abs=2)
 
 
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
-
-
-def stored(image: Image.Image, orientation: int) -> Image.Image:
-    """How a camera stores an upright picture that it says to turn."""
-    return image.transpose(TURNS[orientation]) if orientation in TURNS else image
-
-
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("format_", ["PNG", "WEBP", "TIFF", "AVIF", "JPEG"])
@@ -189,7 +174,7 @@ def test_pictures_are_turned_upright(format_: str, orientation: int, mode: Resiz
         "AVIF": {"quality": 95, "subsampling": "4:4:4"},
         "JPEG": {"quality": 95, "subsampling": 0},
     }.get(format_, {})
-    data = encoded(stored(picture, orientation), format_, exif=exif(orientation), **options)
+    data = encoded(turned(picture, orientation), format_, exif=exif(orientation), **options)
     expected = levels(encoded(picture), mode)
     got = levels(data, mode)
     if format_ in ("PNG", "WEBP", "TIFF"):
