@@ -60,8 +60,11 @@ class ArrayIndex:
 
 
 class TableStore:
+    """A metadata store of a table; ``taken``: the rows and columns of every call."""
+
     def __init__(self, table: pa.Table) -> None:
         self.table = table
+        self.taken: list[tuple[int, tuple[str, ...] | None]] = []
 
     @property
     def schema(self) -> pa.Schema:
@@ -71,7 +74,9 @@ class TableStore:
         return int(self.table.num_rows)
 
     def take(self, ids: IdArray, columns: Sequence[str] | None = None) -> pa.Table:
-        return self.table.select(columns or self.table.column_names).take(pa.array(ids))
+        self.taken.append((len(ids), None if columns is None else tuple(columns)))
+        table = self.table if columns is None else self.table.select(list(columns))
+        return table.take(pa.array(ids, pa.int64()))
 
     def close(self) -> None: ...
 

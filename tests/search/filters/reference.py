@@ -14,8 +14,6 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from search_back.types import IdArray
-
 Row = dict[str, Any]
 Truth = bool | None
 Meaning = Callable[[Row], Truth]
@@ -98,31 +96,6 @@ def _array(values: list[Any], type_: pa.DataType) -> pa.Array:
     if pa.types.is_float16(type_):
         return pa.array([None if v is None else np.float16(v) for v in values], type_)
     return pa.array(values, type_)
-
-
-@dataclass
-class TableStore:
-    """A metadata store of a table; ``taken``: the rows and columns of every call."""
-
-    table: pa.Table
-
-    def __post_init__(self) -> None:
-        self.taken: list[tuple[int, tuple[str, ...] | None]] = []
-
-    @property
-    def schema(self) -> pa.Schema:
-        return self.table.schema
-
-    def __len__(self) -> int:
-        return int(self.table.num_rows)
-
-    def take(self, ids: IdArray, columns: Sequence[str] | None = None) -> pa.Table:
-        self.taken.append((len(ids), None if columns is None else tuple(columns)))
-        table = self.table if columns is None else self.table.select(list(columns))
-        return table.take(pa.array(ids, pa.int64()))
-
-    def close(self) -> None:
-        pass
 
 
 @dataclass(frozen=True)

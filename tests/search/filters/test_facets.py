@@ -19,8 +19,9 @@ from search_back.metadata.none import NoMetadata
 from search_back.search.filters import facet_counts
 from search_back.search.filters.instants import Instant
 from search_back.types import Facet, IdMask, RangeFacet, ValueFacet
+from tests.search.fakes import TableStore
 
-from .reference import POOLS, TableStore, rows_of, table_of
+from .reference import POOLS, rows_of, table_of
 
 COUNTED = [name for name in POOLS if name not in ("exif", "raw", "view")]
 

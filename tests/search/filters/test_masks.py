@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from search_back.metadata.none import NoMetadata
 from search_back.search.filters import Filter, FilterCache, parse, passing
 from search_back.types import IdArray
-
-from .reference import TableStore
+from tests.search.fakes import TableStore
 
 TABLE = pa.table({"n": range(1000), "name": ["a", "b"] * 500, "other": ["x"] * 1000})
 
