@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from search_back.files import sha256_file
 from search_back.inference import InferenceReport, InferenceSettings, run
 from search_back.inference.readers import Fetch
 from tests.fakes import FakeEncoder
+from tests.inference.mortal import Killed
 
 
 def embed(
@@ -34,6 +36,19 @@ def embed_cut(source: Path, out: Path, encoder: FakeEncoder, **changes: Any) -> 
         **changes,
     }
     return embed(source, out, encoder, **values)
+
+
+def at_last(attempt: Callable[[], InferenceReport], out: Path) -> InferenceReport:
+    """What a run reports in the end that dies more than once; until then nothing is at ``out``."""
+    for deaths in range(100):
+        try:
+            report = attempt()
+        except Killed:
+            assert not out.exists()
+        else:
+            assert deaths >= 2
+            return report
+    raise AssertionError("it comes to no end")
 
 
 def contents(folder: Path) -> dict[str, str]:

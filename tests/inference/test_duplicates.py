@@ -19,7 +19,7 @@ from search_back.workfolder import work_folder
 from tests.fakes import FakeEncoder, picture_bytes
 from tests.inference.conftest import Result, read_result, tar_bytes, write_files
 from tests.inference.mortal import Killed, Mortal
-from tests.inference.running import contents, embed_cut
+from tests.inference.running import at_last, contents, embed_cut
 
 COUNT = 90
 BROKEN = b"no picture"
@@ -222,15 +222,7 @@ def test_stopped_at_every_batch_it_ends_in_the_same_bytes(
     folder = request.getfixturevalue(source)
     expected = once(folder, tmp_path / "whole", Mortal(threads=threads), **changes)
     out = tmp_path / "out"
-    deaths = 0
-    while True:
-        try:
-            report = once(folder, out, Mortal(3, threads=threads), **changes)
-            break
-        except Killed:
-            deaths += 1
-            assert not out.exists() and deaths < 100
-    assert deaths >= 2
+    report = at_last(lambda: once(folder, out, Mortal(3, threads=threads), **changes), out)
     assert contents(out) == contents(tmp_path / "whole")
     assert report.duplicates == expected.duplicates > 5
     assert (report.failures, report.notes) == (expected.failures, expected.notes)

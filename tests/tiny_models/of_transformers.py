@@ -87,39 +87,27 @@ def siglip_preprocessor(folder: Path, *, resample: int = 3) -> None:
 def hf_clip(folder: Path, *, legacy: bool = False) -> Path:
     """`legacy`: the configuration says that the end token is 2, and means the largest."""
     words = clip_tokenizer(folder)
-    with silent_transformers() as transformers:
-        text = {
-            **_BLOCKS,
-            "vocab_size": words,
-            "max_position_embeddings": CONTEXT,
-            "bos_token_id": 0 if legacy else words - 2,
-            "eos_token_id": 2 if legacy else words - 1,
-        }
-        config = transformers.CLIPConfig(
-            text_config=text, vision_config=_VISION, projection_dim=DIMENSION
-        )
-        random_model(transformers.CLIPModel, config).save_pretrained(folder)
-    clip_preprocessor(folder)
-    return folder
+    text = {
+        **_BLOCKS,
+        "vocab_size": words,
+        "max_position_embeddings": CONTEXT,
+        "bos_token_id": 0 if legacy else words - 2,
+        "eos_token_id": 2 if legacy else words - 1,
+    }
+    return _save_clip(folder, "CLIP", text)
 
 
 def hf_metaclip2(folder: Path) -> Path:
     words = xlm_roberta_tokenizer(folder)
-    with silent_transformers() as transformers:
-        text = {
-            **_BLOCKS,
-            "vocab_size": words,
-            "max_position_embeddings": CONTEXT,
-            "eos_token_id": 2,
-            "bos_token_id": 0,
-            "pad_token_id": 1,
-        }
-        config = transformers.MetaClip2Config(
-            text_config=text, vision_config=_VISION, projection_dim=DIMENSION
-        )
-        random_model(transformers.MetaClip2Model, config).save_pretrained(folder)
-    clip_preprocessor(folder)
-    return folder
+    text = {
+        **_BLOCKS,
+        "vocab_size": words,
+        "max_position_embeddings": CONTEXT,
+        "eos_token_id": 2,
+        "bos_token_id": 0,
+        "pad_token_id": 1,
+    }
+    return _save_clip(folder, "MetaClip2", text)
 
 
 def hf_siglip(folder: Path, *, version: int = 1) -> Path:
@@ -149,33 +137,29 @@ def hf_siglip(folder: Path, *, version: int = 1) -> Path:
 
 def hf_chinese_clip(folder: Path) -> Path:
     words = bert_tokenizer(folder)
-    with silent_transformers() as transformers:
-        text = {
-            **_BLOCKS,
-            "vocab_size": words,
-            "max_position_embeddings": CONTEXT,
-            "type_vocab_size": 2,
-            "pad_token_id": 0,
-        }
-        config = transformers.ChineseCLIPConfig(
-            text_config=text, vision_config=_VISION, projection_dim=DIMENSION
-        )
-        random_model(transformers.ChineseCLIPModel, config).save_pretrained(folder)
-    clip_preprocessor(folder)
-    return folder
+    text = {
+        **_BLOCKS,
+        "vocab_size": words,
+        "max_position_embeddings": CONTEXT,
+        "type_vocab_size": 2,
+        "pad_token_id": 0,
+    }
+    return _save_clip(folder, "ChineseCLIP", text)
 
 
 def hf_altclip(folder: Path) -> Path:
     words = xlm_roberta_tokenizer(folder)
+    text = roberta_config(words, project_dim=32)
+    del text["architectures"], text["model_type"]
+    return _save_clip(folder, "AltCLIP", text)
+
+
+def _save_clip(folder: Path, kind: str, text: dict[str, Any]) -> Path:
     with silent_transformers() as transformers:
-        text = {k: v for k, v in roberta_config(words).items() if k != "architectures"}
-        text.pop("model_type")
-        config = transformers.AltCLIPConfig(
-            text_config={**text, "project_dim": 32},
-            vision_config=_VISION,
-            projection_dim=DIMENSION,
+        about = getattr(transformers, f"{kind}Config")(
+            text_config=text, vision_config=_VISION, projection_dim=DIMENSION
         )
-        random_model(transformers.AltCLIPModel, config).save_pretrained(folder)
+        random_model(getattr(transformers, f"{kind}Model"), about).save_pretrained(folder)
     clip_preprocessor(folder)
     return folder
 
