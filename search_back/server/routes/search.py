@@ -22,6 +22,8 @@ from search_back.server.terms import TermReader, wishes
 from search_back.services import IMAGE_PATH, IndexService, Services
 from search_back.types import Page, Query
 
+DEFAULT_K = 40
+
 
 def search_blueprint(services: Services) -> Blueprint:
     """``/v1/search``."""
@@ -58,18 +60,22 @@ def search_blueprint(services: Services) -> Blueprint:
 
 
 def columns_of(asked: SearchRequest, index: IndexService) -> tuple[str, ...]:
-    """The metadata columns of the answer; raises ``InvalidField`` for one that is not there."""
+    """The metadata columns of the answer.
+
+    Raises ``InvalidField`` where these, or those to be counted, are not there.
+    """
     there = index.snapshot.metadata.schema.names
+    for field, names in (("columns", asked.columns or ()), ("facets", asked.facets)):
+        for name in names:
+            if name not in there:
+                raise InvalidField(
+                    field,
+                    "there is no such metadata column",
+                    value=name,
+                    remedy=f"there are: {', '.join(there) or 'none'}",
+                )
     if asked.columns is None:
         return tuple(name for name in index.options.columns_to_return if name in there)
-    for name in asked.columns:
-        if name not in there:
-            raise InvalidField(
-                "columns",
-                "there is no such metadata column",
-                value=name,
-                remedy=f"there are: {', '.join(there) or 'none'}",
-            )
     return tuple(dict.fromkeys(asked.columns))
 
 
@@ -81,13 +87,14 @@ def to_query(
     limits: Limits,
 ) -> Query:
     """The engine's question for a client's; downloads the addresses among its terms."""
-    if asked.k > limits.max_results:
-        raise InvalidField("k", f"max_results is {limits.max_results}", value=asked.k)
+    k = min(DEFAULT_K, limits.max_results) if asked.k is None else asked.k
+    if k > limits.max_results:
+        raise InvalidField("k", f"max_results is {limits.max_results}", value=k)
     shows_pictures = asked.pictures != "none"
     return Query(
         terms=terms.of_search(asked),
         modality=asked.modality,
-        k=asked.k,
+        k=k,
         columns=(*columns, *index.picture_columns) if shows_pictures else columns,
         deduplicate=asked.deduplicate,
         wishes=wishes(asked),

@@ -59,8 +59,8 @@ class SearchRequest(Body):
     modality: Annotated[Literal["image", "text"], null_is("image")] = Field(
         "image", description="Which vectors of the index to search."
     )
-    k: Annotated[Annotated[int, Field(ge=1)], null_is(40)] = Field(
-        40, description="How many hits, at most."
+    k: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="How many hits, at most; 40 where it is left out."
     )
     cursor: OptionalText = Field(None, description="From an earlier answer: go on behind it.")
     columns: list[str] | None = Field(
