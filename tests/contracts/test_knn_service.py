@@ -261,7 +261,7 @@ def test_pictures_can_be_linked_instead(client: FlaskClient) -> None:
     assert "image" not in item
     assert item["thumbnail_url"] == f"/indices/emoji/thumbnails/{item['id']}"
     assert client.get(item["thumbnail_url"]).status_code == 200
-    assert client.get(item["picture_url"]).status_code == 200
+    assert client.get(item["picture_url"], buffered=True).status_code == 200
 
 
 def test_or_left_out(client: FlaskClient) -> None:
