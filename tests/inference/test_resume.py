@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -237,20 +236,6 @@ def test_columns_do_not_depend_on_how_rows_are_cut(
     assert (left_out, kept) == (whole.left_out, stored)
 
 
-_COMMAND = """
-import sys
-from pathlib import Path
-from search_back.inference import InferenceSettings, run
-from tests.inference.mortal import Mortal
-source, out = sys.argv[1:]
-print("ready", flush=True)
-run(InferenceSettings((source,), Path(out), batch_size=4, num_prepro_workers=2,
-                      enable_metadata=True, checkpoint_seconds=0, write_batch_size=17,
-                      max_metadata_columns=5), Mortal(threads=1))
-print("done", flush=True)
-"""
-
-
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
 def test_killed_at_random_moments_it_ends_in_the_same_bytes(pictures: Path, tmp_path: Path) -> None:
     """Kills land wherever the process is after so many system calls of its own have passed."""
@@ -298,28 +283,23 @@ def _listed(folder: Path) -> list[Path]:
 
 def _killed_after(moment: Callable[[], bool], pictures: Path, out: Path) -> bool:
     """Run until the moment, then kill -9; False where it ended before."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", _COMMAND, str(pictures), str(out)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None and process.stderr is not None
-    with process:
-        assert process.stdout.readline() == "ready\n", process.stderr.read()
-        while process.poll() is None:
-            try:
-                if moment():
-                    process.send_signal(signal.SIGKILL)
-                    break
-            except OSError:
-                continue  # a file went while it was looked at
-        said = process.stdout.read()
-        process.wait()
-        if process.returncode == -signal.SIGKILL:
-            return True
-        assert said == "done\n" and process.returncode == 0, process.stderr.read()
-        return False
+    # Forks of a process that has imported what a run needs, and has no threads.
+    forks = multiprocessing.get_context("forkserver")
+    forks.set_forkserver_preload(["tests.inference.running"])
+    process = forks.Process(target=embed_cut, args=(pictures, out, Mortal(threads=1)))
+    process.start()
+    while process.is_alive():
+        try:
+            if moment():
+                process.kill()
+                break
+        except OSError:
+            continue  # a file went while it was looked at
+    process.join()
+    status = process.exitcode
+    process.close()
+    assert status in (0, -signal.SIGKILL)
+    return status != 0
 
 
 def test_failures_of_unprintable_files_are_listed(tmp_path: Path) -> None:
