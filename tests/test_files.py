@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,26 @@ def test_a_folder_replaces_a_folder(tmp_path: Path) -> None:
         assert (target / "old").exists()
     assert [p.name for p in target.iterdir()] == ["deep"]
     assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders are flushed where they can be opened")
+def test_what_is_published_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "folder"
+    flushed: list[tuple[int, bool]] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda f: flushed.append((os.fstat(f).st_ino, target.exists()))
+    )
+    with publish(target) as part:
+        (part / "deep").mkdir(parents=True)
+        (part / "deep" / "new").write_text("new")
+        (part / "top").write_text("top")
+        written = {path.stat().st_ino for path in [part, *part.rglob("*")]}
+    assert len(written) == 4
+    assert {number for number, named in flushed if not named} == written
+    # Its name stands in the folder around it.
+    assert [number for number, named in flushed if named] == [tmp_path.stat().st_ino]
 
 
 def test_a_killed_writer_leaves_what_was_there_and_its_part_is_swept(tmp_path: Path) -> None:
