@@ -1,29 +1,34 @@
-"""What does a filter cost, over every row of a store? And a facet, and a row read by its id.
+"""What does a filter cost, over every row of a store? And a facet, and a search among what passes.
 
 ::
 
     python benchmarks/filters.py --rows 1000000 > filters.json
+    python benchmarks/filters.py --rows 0 --vectors 200000 --index /tmp/world > search.json
 
 One thread, files warm, runs interleaved; JSON on stdout, milliseconds (median, least, most;
 ``cpu_ms``: of the thread, median, which other programs on the machine disturb least).
 ``mask``: a table in memory, beside the same written by hand for ``pyarrow.compute`` and, where it
 is installed, pandas; ``ratio``: of our ``cpu_ms`` to each. ``store``: ``passing`` of each kind of
 store, which also reads the columns. ``known``: a mask that the cache remembers.
-``reconstruct_cost``: what one row read by its id and scored costs, in rows scanned by a search of
-all lists.
+``search``: by kind of index, of mask and of query and by k: ``recall`` against brute force among
+the rows that pass, ``cpu_ms``, and ``ratio`` to the same query without a mask. Masks: rows at
+``random``; of one ``cluster``, whichever; of one ``unlike`` the query, around one of the hundredth
+of rows farthest from it. ``--index``: a folder as ``benchmarks/engine.py`` leaves it, instead of
+building one.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
 import json
 import os
 import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +36,24 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from vectors import Rows, write_folder
 
+from search_back.config import IndexOptions
+from search_back.index import FaissIndex, SearchPlan, SearchSettings
+from search_back.index.build import BuildSettings, build
+from search_back.index.plan import Step
 from search_back.metadata import open_metadata
 from search_back.search.filters import (
     FilterCache,
-    exact_nearest,
     facet_counts,
     parse,
     passing,
 )
-from search_back.vectors import normalise
+from search_back.services import open_snapshot
+from search_back.types import MODALITIES, IdMask, Modality
 
 SEED = 0
+SHARES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
 FILTERS: dict[str, tuple[str, Callable[[Any], Any], Callable[[Any], Any]]] = {
     "number": (
         "width > 512",
@@ -188,49 +199,103 @@ def stores(data: pa.Table, repeat: int) -> dict[str, Any]:
     return result
 
 
-def reconstruct_cost(rows: int, dimension: int, repeat: int) -> dict[str, Any]:
-    """What a row read by its id costs, in rows scanned; scattered rows, one in ten."""
+def mask_of(kind: str, share: float, similarities: Rows, vectors: Rows, rng: Any) -> IdMask:
+    """Rows that pass; ``similarities``: of the query to each."""
+    rows, count = len(vectors), max(1, round(share * len(vectors)))
+    if kind == "random":
+        chosen = rng.choice(rows, count, replace=False)
+    else:
+        few = max(1, rows // 100)
+        far = np.argpartition(similarities, few)[:few]
+        anchor = rng.integers(rows) if kind == "cluster" else rng.choice(far)
+        chosen = np.argpartition(-(vectors @ vectors[anchor]), count - 1)[:count]
+    passing = np.zeros(rows, dtype=np.bool_)
+    passing[chosen] = True
+    return IdMask.of(passing)
+
+
+def indices(folder: Path, vectors: Rows, names: Sequence[str]) -> Iterator[FaissIndex]:
+    """The default index of a folder, and of the same vectors those of other factories."""
     import faiss
 
-    from search_back.index import FaissIndex, SearchSettings
-
     faiss.omp_set_num_threads(1)
-    rng = np.random.default_rng(SEED)
-    vectors = normalise(rng.standard_normal((rows, dimension)))
-    some = np.sort(rng.choice(rows, rows // 10, replace=False))
-    result = {}
-    for factory in ("IVF64,Flat", "IVF64,SQ8"):
-        raw = faiss.index_factory(dimension, factory, faiss.METRIC_INNER_PRODUCT)
-        raw.train(vectors[:10_000])
+    default = open_snapshot("world", IndexOptions(folder / "index")).indices["image"]
+    assert isinstance(default, FaissIndex)
+    yield default
+    graph = [Step(10, SearchSettings(ef_search=800)), Step(1000, SearchSettings(ef_search=4000))]
+    every = Step(len(vectors), SearchSettings(ef_search=len(vectors)))
+    for name in names:
+        raw = faiss.index_factory(vectors.shape[1], name, faiss.METRIC_INNER_PRODUCT)
+        raw.train(vectors[:50_000])
         raw.add(vectors)
-        index = FaissIndex(raw, SearchSettings(nprobe=64), threads=1)
-        measured = times(
-            {
-                "scan": lambda index=index: index.search(vectors[:1], 40),
-                "read": lambda index=index: exact_nearest(index, vectors[0], some, 40),
-            },
-            repeat,
-        )
-        scan_us = measured["scan"]["cpu_ms"] * 1e3 / rows
-        read_us = measured["read"]["cpu_ms"] * 1e3 / len(some)
-        result[factory] = {
-            "scan_us": round(scan_us, 4),
-            "read_us": round(read_us, 4),
-            "cost": round(read_us / scan_us, 1),
-        }
+        plan = SearchPlan({"image": (*graph, every)}) if "HNSW" in name else None
+        yield FaissIndex(raw, plan)
+
+
+def search(index: FaissIndex, vectors: Rows, asked: dict[Modality, Rows]) -> dict[str, Any]:
+    """Recall and time among the rows of masks of every kind and share."""
+    rng = np.random.default_rng(SEED)
+    result: dict[str, Any] = {}
+    for kind in ("random", "cluster", "unlike"):
+        for share, k in itertools.product(SHARES, (10, 40, 1000)):
+            if share * len(vectors) < k:
+                continue
+            for modality, queries in asked.items():
+                recalls: list[float] = []
+                busy: dict[str, list[float]] = {"masked": [], "free": []}
+                for query in queries:
+                    similarities = vectors @ query
+                    mask = mask_of(kind, share, similarities, vectors, rng)
+                    runs = {"masked": mask, "free": None}
+                    for warm in (False, True):
+                        for name, among in runs.items():
+                            start = time.thread_time()
+                            found = index.search(query[None], k, among=among, asked_by=modality)[1]
+                            took = (time.thread_time() - start) * 1e3
+                            if not warm:
+                                continue
+                            busy[name].append(took)
+                            if among is not None:
+                                truth = mask.ids[np.argsort(-similarities[mask.ids])[:k]]
+                                recalls.append(np.isin(truth, found[0]).mean())
+                masked, free = (statistics.median(busy[name]) for name in ("masked", "free"))
+                result[f"{kind} {share:.2%} {modality} k={k}"] = {
+                    "recall": round(float(np.mean(recalls)), 4),
+                    "cpu_ms": round(masked, 3),
+                    "ratio": round(masked / free, 2),
+                }
     return result
+
+
+def searches(options: argparse.Namespace) -> dict[str, Any]:
+    """By kind of index, in the folder that is named or in one that is made."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.index or Path(temporary)
+        if not (folder / "embeddings").is_dir():
+            write_folder(folder / "embeddings", options.vectors)
+        if not (folder / "index/index.json").is_file():
+            build(BuildSettings(folder / "embeddings", folder / "index"))
+        parts = sorted((folder / "embeddings/img_emb").glob("*.npy"))
+        vectors = np.concatenate([np.load(part) for part in parts]).astype(np.float32)
+        loaded = np.load(folder / "embeddings/queries.npz")
+        asked = {kind: loaded[kind][: options.queries] for kind in MODALITIES}
+        return {
+            index.kind: search(index, vectors, asked)
+            for index in indices(folder, vectors, options.factories)
+        }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--repeat", type=int, default=7)
-    parser.add_argument("--vectors", type=int, default=20_000)
-    parser.add_argument("--dimension", type=int, default=512)
+    parser.add_argument("--vectors", type=int, default=50_000)
+    parser.add_argument("--index", type=Path)
+    parser.add_argument("--factories", nargs="*", default=["IVF512,SQ8", "HNSW32", "SQ8", "Flat"])
+    parser.add_argument("--queries", type=int, default=20)
     options = parser.parse_args()
     pa.set_cpu_count(1)
-    data = table(options.rows)
-    result = {
+    result: dict[str, Any] = {
         "question": "milliseconds of a filter over every row",
         "rows": options.rows,
         "machine": {
@@ -240,10 +305,13 @@ def main() -> None:
             "python": platform.python_version(),
         },
         "versions": {"pyarrow": pa.__version__, "numpy": np.__version__},
-        "mask": masks(data, options.repeat),
-        "store": stores(data, options.repeat),
-        "reconstruct_cost": reconstruct_cost(options.vectors, options.dimension, options.repeat),
     }
+    if options.rows:
+        data = table(options.rows)
+        result["mask"] = masks(data, options.repeat)
+        result["store"] = stores(data, options.repeat)
+    if options.vectors:
+        result["search"] = searches(options)
     print(json.dumps(result, indent=2))
 
 

@@ -10,16 +10,17 @@ from typing import Any, Final
 import numpy as np
 
 from search_back.errors import BadFolder, CorruptFile, DimensionMismatch, UnknownId
-from search_back.index.exact import Nearest
+from search_back.index.cost import search_bytes
+from search_back.index.lists import ListsOfRows
 from search_back.index.parameters import call_parameters, graph_of, takes_selector
 from search_back.index.plan import SearchPlan, SearchSettings, Step
+from search_back.index.scan import Scan
 from search_back.index.stored import StoredVectors
 from search_back.types import FloatArray, IdArray, IdMask, Modality
 
 POPULATED: Final = "populated.index"
 UNTUNED_FOR: Final = 10  # results that the nprobe of a file without a plan is taken to be meant for
-GRAPH_SHARE: Final = 10  # a graph that may find fewer than 1 in so many ids is scanned instead
-SCANNED_AT_ONCE: Final = 8_192
+GRAPH_LEAST: Final = 0.1
 PREPARED: Final = 256  # parameters that are kept for calls to come
 
 
@@ -42,6 +43,8 @@ class FaissIndex:
         self._map: Any | None = top if isinstance(top, faiss.IndexIDMap) else None
         self._inner: Any = faiss.downcast_index(top.index) if self._map is not None else top
         self._stored = StoredVectors(self._inner)
+        self._scan = Scan(self._inner, self._stored)
+        self._lists = ListsOfRows(self._inner, self.ivf) if self.ivf is not None else None
         self._plan = plan if plan is not None and plan.steps else self._plan_of_file()
         self._threads = threads
         self._prepared: dict[tuple[int, Modality | None], tuple[Any]] = {}
@@ -113,28 +116,54 @@ class FaissIndex:
         if self._threads:
             # The number belongs to the calling thread, so each has to set it.
             self._faiss.omp_set_num_threads(self._threads)
-        if mask is not None and self._is_scanned(mask):
-            scores, places = self._scan(queries, k, mask.ids)
+        if mask is None:
+            scores, places = self._search(queries, k, self._parameters(k, asked_by))
         else:
-            scores, places = self._search(queries, k, mask, asked_by)
+            scores, places = self._among(queries, k, mask, asked_by)
         if self._map is not None:
             places = np.where(places >= 0, self._ids_by_place[places], -1)
         return scores, places
 
-    def _search(
-        self, queries: FloatArray, k: int, mask: IdMask | None, asked_by: Modality | None
-    ) -> tuple[FloatArray, IdArray]:
-        if mask is None:
-            parameters = self._parameters(k, asked_by)
-        else:
-            # The k best of a tenth of the ids are about the 10 k best of all.
-            breadth = min(len(self), math.ceil(k * len(self) / mask.count))
-            selector = self._faiss.IDSelectorBitmap(mask.bits)
-            parameters = self._new_parameters(k, breadth, asked_by, selector)
+    def _search(self, queries: FloatArray, k: int, parameters: Any) -> tuple[FloatArray, IdArray]:
         scores, places = self._inner.search(queries, k, params=parameters)
         if self._index.metric_type == self._faiss.METRIC_L2:
             scores = np.float32(1) - scores / np.float32(2)
         return scores, places
+
+    def _among(
+        self, queries: FloatArray, k: int, mask: IdMask, asked_by: Modality | None
+    ) -> tuple[FloatArray, IdArray]:
+        """The nearest among the rows of a mask: searched for, or compared one by one.
+
+        Whichever costs less; and one by one where a search does not find enough.
+        """
+        # The k best of a tenth of the ids are about the 10 k best of all.
+        breadth = min(len(self), math.ceil(k * len(self) / mask.count))
+        settings = self._settings(k, breadth, asked_by)
+        if takes_selector(self._inner) and self._is_searched(settings, k, mask):
+            if self._lists is not None and self._lists.known:
+                settings, breadth = self._lists.widened(settings, queries, mask), k
+            if self._is_searched(settings, k, mask):
+                selector = self._faiss.IDSelectorBitmap(mask.bits)
+                parameters = call_parameters(
+                    self._inner, k, settings, breadth=breadth, selector=selector
+                )
+                scores, places = self._search(queries, k, parameters)
+                if places.min() >= 0:
+                    return scores, places
+        places = mask.ids
+        return self._scan.nearest(queries, k, places[places < len(self)])
+
+    def _is_searched(self, settings: SearchSettings, k: int, mask: IdMask) -> bool:
+        """Whether that costs less than to compare every row of a mask.
+
+        A graph finds few of the rows of a mask that are unlike the query, and is not asked for
+        less than a tenth of all.
+        """
+        share = min(1.0, mask.count / len(self))
+        if share < GRAPH_LEAST and self.graph is not None:
+            return False
+        return search_bytes(self._inner, settings, k, share=share) < self._scan.bytes(mask.count)
 
     def _parameters(self, k: int, asked_by: Modality | None) -> Any:
         """Those of a search without a mask, which faiss only reads, so that calls share them.
@@ -145,30 +174,15 @@ class FaissIndex:
         if prepared is None:
             if len(self._prepared) >= PREPARED:
                 self._prepared.clear()
-            prepared = (self._new_parameters(k, k, asked_by, None),)
+            settings = self._settings(k, k, asked_by)
+            prepared = (call_parameters(self._inner, k, settings, breadth=k),)
             self._prepared[k, asked_by] = prepared
         return prepared[0]
 
-    def _new_parameters(
-        self, k: int, breadth: int, asked_by: Modality | None, selector: Any
-    ) -> Any:
+    def _settings(self, k: int, breadth: int, asked_by: Modality | None) -> SearchSettings:
+        """Those of k results, which would be among ``breadth`` if all ids could be found."""
         wide, near = self._plan.at(breadth, asked_by), self._plan.at(k, asked_by)
-        settings = SearchSettings(wide.nprobe, wide.ef_search, near.k_factor)
-        return call_parameters(self._inner, k, settings, breadth=breadth, selector=selector)
-
-    def _is_scanned(self, mask: IdMask) -> bool:
-        """Whether the ids of a mask are compared one by one instead of searched for."""
-        if not takes_selector(self._inner):
-            return True
-        return self.graph is not None and mask.count * GRAPH_SHARE < len(self)
-
-    def _scan(self, queries: FloatArray, k: int, places: IdArray) -> tuple[FloatArray, IdArray]:
-        best = Nearest(len(queries), k)
-        places = places[places < len(self)]
-        for start in range(0, len(places), SCANNED_AT_ONCE):
-            some = places[start : start + SCANNED_AT_ONCE]
-            best.see(queries @ self._stored.take(some).T, some)
-        return best.scores, best.ids
+        return SearchSettings(wide.nprobe, wide.ef_search, near.k_factor)
 
     def _by_place(self, mask: IdMask) -> IdMask:
         """A mask of ids as one of places in which vectors were added."""
@@ -244,7 +258,8 @@ class FaissIndex:
         """Drop the index and its mapped files."""
         self._index = self._map = self._inner = None
         self._prepared.clear()
-        del self._stored
+        self._lists = None
+        del self._stored, self._scan
 
 
 def _keeps_exactly(index: Any) -> bool:

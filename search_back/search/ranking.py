@@ -12,7 +12,6 @@ from search_back.errors import InvalidField
 from search_back.interfaces import Snapshot, StepTimer, VectorIndex
 from search_back.search.dedup import by_value, first_of_each
 from search_back.search.diversity import LIMIT, mmr
-from search_back.search.filters import exact_nearest, plan
 from search_back.search.grouping import group
 from search_back.search.knn import nearest
 from search_back.search.paging import settled
@@ -75,15 +74,12 @@ class Ranker:
         return Ranking(similarities, ids, candidates, all_ or cut or last)
 
     def _neighbours(self, k: int) -> tuple[FloatArray, IdArray]:
-        mask, index = self._mask, self._index
-        way = "filtered" if mask is None else plan(mask, k, len(index))
-        if way == "none":
+        mask = self._mask
+        if mask is not None and not mask.count:
             return np.empty(0, np.float32), np.empty(0, np.int64)
         vector = self._vector()
         with self._timer("knn_index_time"):
-            if way == "exact" and mask is not None:
-                return exact_nearest(index, vector, mask.ids, k)
-            return nearest(index, vector, k, among=mask, asked_by=self._asked_by)
+            return nearest(self._index, vector, k, among=mask, asked_by=self._asked_by)
 
     def _hits(
         self, similarities: FloatArray, ids: IdArray, candidates: int
