@@ -71,13 +71,17 @@ def open_cache(
     data: DataFiles,
     *,
     columns: Sequence[str] | None,
+    needed: Sequence[str] | None,
     reorder: Order | None,
     legacy: Legacy,
     progress: Progress | None,
 ) -> ColumnStore:
-    """The HDF5 metadata of an index folder, built first where it is missing or stale."""
+    """The HDF5 metadata of an index folder, built first where it is missing or stale.
+
+    ``columns``: those to show, and to build with; ``needed``: those that a file must be built with.
+    """
     found = look(folder, reordered=reorder is not None)
-    if found.ours and _usable(found.ours, data, columns, reorder):
+    if found.ours and _usable(found.ours, data, needed, reorder):
         return _open(found.ours, columns)
     if found.ours is None and found.legacy and legacy == "read":
         store = _open_legacy(folder, found.legacy, data, columns, reordered=reorder is not None)
@@ -86,18 +90,18 @@ def open_cache(
     with _only_builder(folder):
         # Another process may have built it while this one waited.
         found = look(folder, reordered=reorder is not None)
-        if not (found.ours and _usable(found.ours, data, columns, reorder)):
+        if not (found.ours and _usable(found.ours, data, needed, reorder)):
             _build(folder, found, data, columns=columns, reorder=reorder, progress=progress)
     return _open(found.target, columns)
 
 
 def _usable(
-    path: Path, data: DataFiles, columns: Sequence[str] | None, reorder: Order | None
+    path: Path, data: DataFiles, needed: Sequence[str] | None, reorder: Order | None
 ) -> bool:
     manifest = manifest_of(path)
     if reorder is not None and not manifest.ordered:
         return False
-    return manifest.fresh(data.sources, columns)
+    return manifest.fresh(data.sources, needed)
 
 
 def _open(path: Path, columns: Sequence[str] | None) -> ColumnStore:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import pyarrow.parquet as pq
 
 from search_back.errors import CorruptFile
 from search_back.metadata.base import BATCH_ROWS, ColumnStore, present, without_columns
-from search_back.metadata.columns import column_of, take_columns
+from search_back.metadata.columns import Column, column_of, take_columns
 from search_back.metadata.folder import data_files, need
+from search_back.metadata.manifest import Source
 from search_back.metadata.schema import conform, unify
 from search_back.types import IdArray
 
@@ -78,25 +80,57 @@ class ParquetSource:
 class ParquetStore(ColumnStore):
     """Metadata of a folder of ``*.parquet``, held in memory as Arrow columns.
 
-    ``columns``: those to hold; None: all; ones that no file has are left out. Strings and lists
-    have 64-bit offsets, dictionaries are decoded, a column that some files lack is null there.
+    ``columns``: those to show; None: all; ones that no file has are left out. ``needed``: those to
+    read at once; None: all of them. Another is read when it is first asked for, and held from
+    then on. Strings and lists have 64-bit offsets, dictionaries are decoded, a column that some
+    files lack is null there.
     """
 
-    def __init__(self, source: Path | Sequence[Path], columns: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        source: Path | Sequence[Path],
+        columns: Sequence[str] | None = None,
+        *,
+        needed: Sequence[str] | None = None,
+    ) -> None:
         if isinstance(source, Path):
             source = need(data_files(source).parquet, "Parquet", source)
         rows = ParquetSource(source, columns)
         super().__init__(str(rows.files[0].parent), rows.schema, len(rows))
-        table = rows.table()
-        self._columns = {
-            field.name: column_of(table.column(field.name).combine_chunks(), field.type)
-            for field in rows.schema
-        }
+        self._files = rows.files
+        self._sources = [Source.of(path) for path in rows.files]
+        self._lock = threading.Lock()
+        self._columns: dict[str, Column] = {}
+        self._hold(present(needed, rows.schema))
+
+    def _hold(self, names: list[str]) -> None:
+        """Read those columns that are not held yet."""
+        if all(name in self._columns for name in names):
+            return
+        with self._lock:
+            names = [name for name in names if name not in self._columns]
+            if not names:
+                return
+            for path, source in zip(self._files, self._sources, strict=True):
+                if not path.exists() or Source.of(path) != source:
+                    raise CorruptFile(
+                        f"{path} was changed since the metadata was opened",
+                        remedy="reload the index",
+                    )
+            table = ParquetSource(self._files, names).table()
+            read = {
+                name: column_of(table.column(name).combine_chunks(), self._schema.field(name).type)
+                for name in names
+            }
+            # Another thread may be looking at the dictionary there is.
+            self._columns = {**self._columns, **read}
 
     def _take(self, ids: IdArray, names: list[str]) -> pa.Table:
         if not names:
             return without_columns(len(ids))
-        arrays = take_columns({name: self._columns[name] for name in names}, ids)
+        self._hold(names)
+        held = self._columns
+        arrays = take_columns({name: held[name] for name in names}, ids)
         return pa.table(arrays, schema=pa.schema([self._schema.field(name) for name in names]))
 
     def close(self) -> None:

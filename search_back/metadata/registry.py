@@ -22,6 +22,7 @@ def open_metadata(
     *,
     kind: MetadataKind = "auto",
     columns: Sequence[str] | None = None,
+    needed: Sequence[str] | None = None,
     reorder: IdArray | Callable[[], IdArray] | None = None,
     legacy: Literal["read", "rebuild"] = "read",
     progress: Progress | None = None,
@@ -33,7 +34,10 @@ def open_metadata(
     else Parquet, else Arrow, else an older server's HDF5 file; nothing is built unless ``reorder``
     is given.
 
-    ``columns``: those to hold; None: all; ones that there are not are left out.
+    ``columns``: those to show; None: all; ones that there are not are left out. ``needed``: of
+    these, those that are sure to be asked for; None: all. Only they are read into memory at once,
+    others when they are first asked for; and an HDF5 file that was built with some columns is
+    used where it has them, and shows what it has.
 
     ``reorder``: keep the rows in the order of an index's lists: ``order[j]`` is the id whose row
     goes to place j; or a function that gives it, called only when the file must be built. Ids
@@ -48,13 +52,18 @@ def open_metadata(
     folder = Path(folder)
     data = data_files(folder / METADATA_FOLDER)
     if kind == "auto":
-        kind = "hdf5" if reorder is not None else _choose(folder, data, columns)
+        kind = (
+            "hdf5"
+            if reorder is not None
+            else _choose(folder, data, columns if needed is None else needed)
+        )
     if reorder is not None and kind != "hdf5":
         _log.warning("%s: only HDF5 metadata is kept in the order of the index", folder)
     if kind == "parquet":
         from search_back.metadata.parquet import ParquetStore
 
-        return ParquetStore(need(data.parquet, "Parquet", data.folder), columns)
+        files = need(data.parquet, "Parquet", data.folder)
+        return ParquetStore(files, columns, needed=needed)
     if kind == "arrow":
         from search_back.metadata.arrow import ArrowStore
 
@@ -70,15 +79,21 @@ def open_metadata(
     if not folder.is_dir():
         raise BadFolder("there is no such index folder", value=str(folder))
     return open_cache(
-        folder, data, columns=columns, reorder=reorder, legacy=legacy, progress=progress
+        folder,
+        data,
+        columns=columns,
+        needed=columns if needed is None else needed,
+        reorder=reorder,
+        legacy=legacy,
+        progress=progress,
     )
 
 
-def _choose(folder: Path, data: DataFiles, columns: Sequence[str] | None) -> MetadataKind:
+def _choose(folder: Path, data: DataFiles, needed: Sequence[str] | None) -> MetadataKind:
     from search_back.metadata.caches import look, manifest_of
 
     found = look(folder)
-    if found.ours and manifest_of(found.ours).fresh(data.sources, columns):
+    if found.ours and manifest_of(found.ours).fresh(data.sources, needed):
         return "hdf5"
     if data.parquet:
         return "parquet"

@@ -149,14 +149,15 @@ def _open_metadata(
         kind = "arrow"
     elif options.enable_hdf5 or order is not None:
         kind = "hdf5"
-    columns = list(dict.fromkeys((*options.columns_to_return, IMAGE_PATH)))
+    # Answers carry these; any other may be asked for by a filter, a facet or a group.
+    needed = list(dict.fromkeys((*options.columns_to_return, IMAGE_PATH)))
     try:
-        return open_metadata(folder, kind=kind, columns=columns, reorder=order)
+        return open_metadata(folder, kind=kind, needed=needed, reorder=order)
     except ConfigError as error:
         if order is None:
             raise
         LOGGER.warning("%s: the metadata stays in its order: %s", folder, error)
-        return open_metadata(folder, kind=kind, columns=columns)
+        return open_metadata(folder, kind=kind, needed=needed)
 
 
 def _order(

@@ -84,6 +84,26 @@ def test_a_column_asked_for_later_is_added(tmp_path: Path) -> None:
     assert open_metadata(tmp_path, kind="hdf5").schema.names == ["url", "n"]
 
 
+def test_a_file_of_some_columns_is_used_where_it_has_those_needed(tmp_path: Path) -> None:
+    write_parquet(tmp_path, TABLE)
+    open_metadata(tmp_path, kind="hdf5", columns=["url", "absent"]).close()
+    for kind in ("hdf5", "auto"):
+        store = open_metadata(tmp_path, kind=kind, needed=["url", "absent"], progress=refuse)
+        assert isinstance(store, Hdf5Store)
+        assert store.schema.names == ["url"]
+    built = open_metadata(tmp_path, kind="hdf5", needed=["n"])
+    assert built.schema.names == ["url", "n"]
+
+
+def test_a_file_that_is_built_has_more_than_the_columns_needed(tmp_path: Path) -> None:
+    write_parquet(tmp_path, TABLE)
+    assert open_metadata(tmp_path, kind="hdf5", needed=["url"]).schema.names == ["url", "n"]
+    assert open_metadata(tmp_path, needed=["url", "x"], progress=refuse).schema.names == [
+        "url",
+        "n",
+    ]
+
+
 def test_built_from_arrow_files(tmp_path: Path) -> None:
     write_arrow(tmp_path, TABLE, 3, files=2)
     assert urls(open_metadata(tmp_path, kind="hdf5"), [19]) == ["u19"]
