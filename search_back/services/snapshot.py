@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from search_back.services.mapped_files import MappedFiles
 from search_back.types import MODALITIES, EncoderIdentity, IdArray, Modality
 
 IMAGE_PATH: Final = "image_path"
+_TELL_EVERY_S: Final = 5.0
 _MAPPED_SUFFIXES: Final = frozenset({".index", ".ivfdata", ".hdf5", ".arrow", ".feather"})
 LOGGER = logging.getLogger(__name__)
 
@@ -151,13 +153,28 @@ def _open_metadata(
         kind = "hdf5"
     # Answers carry these; any other may be asked for by a filter, a facet or a group.
     needed = list(dict.fromkeys((*options.columns_to_return, IMAGE_PATH)))
+    told = _Told(folder)
     try:
-        return open_metadata(folder, kind=kind, needed=needed, reorder=order)
+        return open_metadata(folder, kind=kind, needed=needed, reorder=order, progress=told)
     except ConfigError as error:
         if order is None:
             raise
         LOGGER.warning("%s: the metadata stays in its order: %s", folder, error)
-        return open_metadata(folder, kind=kind, needed=needed)
+        return open_metadata(folder, kind=kind, needed=needed, progress=told)
+
+
+class _Told:
+    """How far metadata that is built at the first start has come, into the log now and then."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._last = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._last > _TELL_EVERY_S:
+            self._last = now
+            LOGGER.info("%s: metadata, %d of %d rows", self._folder, done, total)
 
 
 def _order(
