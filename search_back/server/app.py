@@ -16,6 +16,7 @@ from search_back.server.middleware import (
     name_request,
     within_deadline,
 )
+from search_back.server.requests import watch_requests
 from search_back.server.routes import (
     compat_blueprint,
     indices_blueprint,
@@ -38,6 +39,8 @@ def create_app(services: Services, *, reload: Reload | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.limits.max_body_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.limits.max_body_bytes
     app.url_map.strict_slashes = False
+    # First, so that it sees a request before and its answer after all others.
+    watch_requests(app, services.metrics)
     CORS(
         app,
         origins=list(settings.cors_origins),

@@ -20,11 +20,13 @@ POLL_S = 0.05
 class Notice:
     """A process, and its last reload.
 
-    ``reloaded_at``: when that was done, in seconds of ``time.monotonic()``, which all processes of
-    a machine share; 0: not yet. ``failed``: the indices that it left as they were, and why.
+    ``seat``: a number that no other running process of the server has, from 1. ``reloaded_at``:
+    when that was done, in seconds of ``time.monotonic()``, which all processes of a machine share;
+    0: not yet. ``failed``: the indices that it left as they were, and why.
     """
 
     pid: int
+    seat: int
     reloaded_at: float = 0.0
     failed: dict[str, str] | None = None
 
@@ -34,6 +36,11 @@ class Board:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    @property
+    def metrics(self) -> Path:
+        """The folder in which the processes keep their metrics."""
+        return self.folder / "metrics"
 
     def pin(self, notice: Notice) -> None:
         write_json(self._path(notice.pid), asdict(notice))

@@ -106,7 +106,13 @@ def _serve_here(
     with stoppable() as stop:
         services = Services(settings, read_indices=read_indices)
         services.open()
-        server = HttpServer(create_app(services), listener, bounds(settings))
+        metrics = services.metrics
+        server = HttpServer(
+            create_app(services), listener, bounds(settings), refused=metrics.count_refusal
+        )
+        metrics.watched.server(
+            waiting=lambda: server.waiting, connections=lambda: server.connections
+        )
         warm_up = threading.Thread(target=services.warm_up, name="warm-up", daemon=True)
         warm_up.start()
         reloading = Reloading(services)

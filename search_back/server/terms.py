@@ -99,7 +99,7 @@ class TermReader:
         return ImageTerm(decode_base64_picture(encoded, self._limits), weight)
 
     def _address(self, url: str, weight: float = 1.0) -> ImageTerm:
-        with self._services.metrics.timer("download_time"):
+        with self._services.metrics.download():
             return ImageTerm(self._services.fetcher.fetch(url), weight)
 
 

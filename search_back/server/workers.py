@@ -9,6 +9,7 @@ they need and opens nothing, so there is no thread for a fork to lose.
 from __future__ import annotations
 
 import importlib
+import itertools
 import logging
 import os
 import secrets
@@ -28,6 +29,7 @@ from gunicorn.workers.base import Worker
 
 from search_back.config import IndexOptions, ServerSettings
 from search_back.errors import SearchBackError
+from search_back.metrics import PARENT, Metrics, Shared, leave_seat
 from search_back.server.app import create_app
 from search_back.server.board import Board, Notice
 from search_back.server.listening import HttpServer
@@ -38,6 +40,8 @@ LOGGER = logging.getLogger(__name__)
 # A process that does not say for so long that it is alive is replaced.
 SILENT_S: Final = 60
 RELOAD_TIMEOUT_S: Final = 120.0
+# How old what one process tells of another may be.
+REFRESH_S: Final = 1.0
 
 
 def supervise(
@@ -54,6 +58,7 @@ def supervise(
     _import_what_workers_need()
     with tempfile.TemporaryDirectory(prefix="search_back-") as folder:
         board = Board(Path(folder))
+        board.metrics.mkdir()
         app = Supervised(settings, listener, board, ready=ready, read_indices=read_indices)
         try:
             Supervisor(app).run()
@@ -103,7 +108,8 @@ class Supervised(BaseApplication):  # type: ignore[misc]
             "timeout": SILENT_S,
             "graceful_timeout": max(1, round(self.settings.stop_timeout_s + 1)),
             "logger_class": PlainLogger,
-            "child_exit": lambda _, worker: self.board.take_down(worker.pid),
+            "pre_fork": _give_seat,
+            "child_exit": lambda _, worker: self._gone(worker),
             "control_socket_disable": True,
         }
         for name, value in chosen.items():
@@ -113,6 +119,11 @@ class Supervised(BaseApplication):  # type: ignore[misc]
     def load(self) -> Callable[..., Any]:
         """gunicorn calls this in each process; the app is made there by ``HttpWorker.run``."""
         return lambda environ, start_response: []
+
+    def _gone(self, worker: HttpWorker) -> None:
+        """A process has ended; the parent hears of it before it starts another."""
+        self.board.take_down(worker.pid)
+        leave_seat(self.board.metrics, worker.seat)
 
 
 class PlainLogger(Logger):  # type: ignore[misc]
@@ -144,6 +155,7 @@ class HttpWorker(Worker):  # type: ignore[misc]
     """One process that serves."""
 
     app: Supervised
+    seat: int
 
     def init_signals(self) -> None:
         super().init_signals()
@@ -168,25 +180,35 @@ class HttpWorker(Worker):  # type: ignore[misc]
         app = self.app
         beat = threading.Thread(target=self._beat_while_loading, name="beat", daemon=True)
         beat.start()
-        services = Services(app.settings, read_indices=app.read_indices, secret=app.secret)
+        metrics = Metrics(Shared(app.board.metrics, self.seat), pids=self._pids)
+        services = Services(
+            app.settings, metrics=metrics, read_indices=app.read_indices, secret=app.secret
+        )
         try:
             services.open()
         except SearchBackError as error:
             app.board.tell_failure(error)
             leave(Arbiter.APP_LOAD_ERROR)
         reload_ = EveryWorker(app.board, parent=self.ppid)
-        self._server = HttpServer(
-            create_app(services, reload=reload_), self.sockets[0], bounds(app.settings)
+        self._server = server = HttpServer(
+            create_app(services, reload=reload_),
+            self.sockets[0],
+            bounds(app.settings),
+            refused=metrics.count_refusal,
         )
+        metrics.watched.server(
+            waiting=lambda: server.waiting, connections=lambda: server.connections
+        )
+        self._watched = metrics.watched
         reloading = Reloading(services, after=self._tell_reload)
         signal.signal(signal.SIGHUP, reloading.ask)
-        app.board.pin(Notice(self.pid, reloaded_at=time.monotonic()))
+        app.board.pin(Notice(self.pid, self.seat, time.monotonic()))
         warm_up = threading.Thread(target=services.warm_up, name="warm-up", daemon=True)
         warm_up.start()
         if self.age == 1:
             app.ready()
-        self._server.serve(lambda: not self.alive, self._tick)
-        self._server.drain(self._grace_s, self.notify)
+        server.serve(lambda: not self.alive, self._tick)
+        server.drain(self._grace_s, self.notify)
         leave()
 
     def _stop(self, grace_s: float) -> None:
@@ -199,6 +221,7 @@ class HttpWorker(Worker):  # type: ignore[misc]
 
     def _tick(self) -> None:
         self.notify()
+        self._watched.refresh(every_s=REFRESH_S)
         if os.getppid() != self.ppid:
             LOGGER.warning("the parent process is gone: process %d stops", self.pid)
             self.alive = False
@@ -208,8 +231,12 @@ class HttpWorker(Worker):  # type: ignore[misc]
             self.notify()
             time.sleep(1.0)
 
+    def _pids(self) -> dict[str, int]:
+        workers = {str(notice.seat): notice.pid for notice in self.app.board.notices()}
+        return {PARENT: self.ppid, **workers}
+
     def _tell_reload(self, failed: dict[str, str]) -> None:
-        self.app.board.pin(Notice(self.pid, time.monotonic(), failed))
+        self.app.board.pin(Notice(self.pid, self.seat, time.monotonic(), failed))
 
 
 class EveryWorker:
@@ -229,6 +256,12 @@ class EveryWorker:
                 failed[""] = f"process {notice.pid} has not reloaded yet"
             failed |= notice.failed or {}
         return failed
+
+
+def _give_seat(parent: Arbiter, worker: HttpWorker) -> None:
+    """The lowest number that no running process has."""
+    taken = {running.seat for running in parent.WORKERS.values()}
+    worker.seat = next(seat for seat in itertools.count(1) if seat not in taken)
 
 
 def _import_what_workers_need() -> None:

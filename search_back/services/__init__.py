@@ -63,9 +63,11 @@ class Services:
             idle_s=settings.encoder_idle_s,
             observer=self.metrics,
         )
-        self.metrics.watch_encoders(
+        watched = self.metrics.watched
+        watched.encoders(
             loaded=lambda: self.encoders.loaded, remembered=lambda: self.encoders.remembered
         )
+        watched.indices(lambda: [index.state for index in self.indices.values()])
         self._read_indices = read_indices or (lambda: settings.indices)
         self._secret = secret or secrets.token_bytes(32)
         self._reloading = threading.Lock()
@@ -142,6 +144,7 @@ class Services:
                     failed[name] = str(error)
                     LOGGER.warning("index %r is not reloaded: %s", name, error)
                     index = self.indices.get(name) or index
+                self.metrics.count_reload(name, failed=name in failed)
                 if index is not None:
                     indices[name] = index
             self.indices = indices

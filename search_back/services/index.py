@@ -20,7 +20,7 @@ from search_back.encoders import parse_name
 from search_back.errors import BadFolder, CorruptFile, IndexUnavailable, SearchBackError
 from search_back.files import INDEX_FILES
 from search_back.interfaces import Encoder
-from search_back.metrics import Metrics
+from search_back.metrics import IndexState, Metrics
 from search_back.search import SearchEngine, check_encoder
 from search_back.services.encoders import EncoderPool
 from search_back.services.heads import open_heads
@@ -128,6 +128,18 @@ class IndexService:
     def encoder_problem(self) -> str | None:
         """Why it cannot encode words and pictures, if that was tried and failed."""
         return self._encoder_problem
+
+    @property
+    def state(self) -> IndexState:
+        """The index as it is now, for the metrics; reads nothing from the disk."""
+        state = self._state
+        waits = state is None and self._failure is None and self.options.open_on_first_query
+        up = None if waits else state is not None and self.problem is None
+        if state is None:
+            return IndexState(self.name, up)
+        files = state.snapshot.files
+        items = {modality: len(index) for modality, index in state.snapshot.indices.items()}
+        return IndexState(self.name, up, self._encoder_problem is None, items, files.size)
 
     def open(self) -> None:
         """Open the folder, unless it is open. Raises what keeps it from being opened."""

@@ -24,6 +24,11 @@ class MappedFiles:
             descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
             self._held.append((descriptor, os.fstat(descriptor).st_size, path))
 
+    @property
+    def size(self) -> int:
+        """Bytes of all of them, as they were opened."""
+        return sum(size for _, size, _ in self._held)
+
     def check(self) -> None:
         """Raise ``CorruptFile``, which names the first file that is shorter than it was."""
         for descriptor, size, path in self._held:

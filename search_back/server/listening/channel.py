@@ -38,6 +38,7 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc]
         if isinstance(error, TooManyWait):
             code, message = "overloaded", error.body
             self.response_headers.append(("Retry-After", "1"))
+        self.channel.server.refused(code)
         body = dumps({"message": message, "code": code})
         self.status = f"{error.code} {error.reason}"
         self.response_headers += [

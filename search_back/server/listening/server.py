@@ -48,13 +48,22 @@ class HttpServer(TcpWSGIServer):  # type: ignore[misc]
 
     A body a little over ``max_body_bytes`` is read to its end, so that its sender can read why
     the app refuses it; one of twice as much is cut off. Where all connections are taken, those go
-    that have waited longest without a request.
+    that have waited longest without a request. ``refused``: told the reason for each request that
+    the app does not see, ``too_slow`` for one that did not arrive in time; must be quick.
     """
 
     channel_class = JsonChannel
 
-    def __init__(self, app: Any, listener: socket.socket, bounds: Bounds) -> None:
+    def __init__(
+        self,
+        app: Any,
+        listener: socket.socket,
+        bounds: Bounds,
+        *,
+        refused: Callable[[str], None] = lambda reason: None,
+    ) -> None:
         self.bounds = bounds
+        self.refused = refused
         self.draining = False
         adjustments = Adjustments(
             sockets=[listener],
@@ -111,8 +120,13 @@ class HttpServer(TcpWSGIServer):  # type: ignore[misc]
         super().maintenance(now)
         bounds, moment = self.bounds, time.monotonic()
         for channel in list(self.active_channels.values()):
-            if channel.late(moment, header_s=bounds.header_s, body_s=bounds.body_s):
-                channel.will_close = True
+            if channel.will_close or not channel.late(
+                moment, header_s=bounds.header_s, body_s=bounds.body_s
+            ):
+                continue
+            channel.will_close = True
+            if channel.request is not None:
+                self.refused("too_slow")
 
     def serve(self, stopped: Callable[[], bool], tick: Callable[[], None] = lambda: None) -> None:
         """Answer until ``stopped``, which is asked at least each second, before each ``tick``."""

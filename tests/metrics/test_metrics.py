@@ -8,8 +8,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from search_back.encoders.batching import EncoderObserver
+from search_back.errors import FetchFailed
 from search_back.interfaces import StepTimer
-from search_back.metrics import BUCKETS, STEPS, Metrics
+from search_back.metrics import BUCKETS, STEPS, IndexState, Metrics
 
 NAMES = [
     "full_knn_request_time",
@@ -110,7 +111,7 @@ def test_what_encoders_do_is_exposed_by_tower() -> None:
 def test_encoders_and_cached_queries_are_counted_when_they_are_read() -> None:
     metrics, there = Metrics(), [0, 0]
     assert samples(metrics)["search_back_encoders_loaded"] == 0
-    metrics.watch_encoders(loaded=lambda: there[0], remembered=lambda: there[1])
+    metrics.watched.encoders(loaded=lambda: there[0], remembered=lambda: there[1])
     there[:] = 2, 30
     values = samples(metrics)
     assert values["search_back_encoders_loaded"] == 2
@@ -169,3 +170,78 @@ def test_summary_orders_the_steps_by_total_cost() -> None:
         ["dedup_time", "1", "0.400000", "s", "20.0%"],
     ]
     assert len(lines) == 3 + len(NAMES)
+
+
+def test_requests_are_counted_by_route_method_and_status() -> None:
+    metrics = Metrics()
+    for method, status in (("GET", 200), ("GET", 200), ("POST", 404), ("BREW", 405)):
+        metrics.count_request("/indices/<name>", method=method, status=status, seconds=0.02)
+    values = samples(metrics)
+    found = {name: value for name, value in values.items() if "requests_total" in name}
+    assert found == {
+        "search_back_requests_totalGET/indices/<name>200": 2,
+        "search_back_requests_totalPOST/indices/<name>404": 1,
+        "search_back_requests_totalother/indices/<name>405": 1,
+    }
+    assert values["search_back_request_seconds_count/indices/<name>"] == 4
+
+
+def test_waits_and_refusals_are_counted() -> None:
+    metrics = Metrics()
+    metrics.waited_for_thread(0.003)
+    metrics.count_refusal("overloaded")
+    values = samples(metrics)
+    assert values["search_back_request_wait_seconds_sum"] == 0.003
+    assert values["search_back_requests_refused_totaloverloaded"] == 1
+    assert values["search_back_requests_refused_totaltoo_slow"] == 0
+
+
+def test_downloads_are_counted_by_how_they_end() -> None:
+    metrics = Metrics()
+    with metrics.download():
+        pass
+    with pytest.raises(FetchFailed), metrics.download():
+        raise FetchFailed("gone")
+    values = samples(metrics)
+    assert values["search_back_downloads_totalok"] == 1
+    assert values["search_back_downloads_totalfetch_failed"] == 1
+    assert values["download_time_count"] == 2
+
+
+def test_reloads_are_counted_by_index() -> None:
+    metrics = Metrics()
+    metrics.count_reload("a", failed=False)
+    metrics.count_reload("b", failed=True)
+    values = samples(metrics)
+    assert values["search_back_index_reloads_totalaok"] == 1
+    assert values["search_back_index_reloads_totalbfailed"] == 1
+
+
+def test_what_is_watched_is_read_again_when_it_is_old() -> None:
+    metrics, there = Metrics(), [1]
+    metrics.watched.server(waiting=lambda: there[0], connections=lambda: 3)
+    metrics.watched.refresh()
+    there[0] = 2
+    metrics.watched.refresh(every_s=3600)
+    assert metrics.watched._waiting._value.get() == 1
+    metrics.watched.refresh()
+    assert metrics.watched._waiting._value.get() == 2
+    assert samples(metrics)["search_back_connections"] == 3
+
+
+def test_indices_come_and_go() -> None:
+    metrics = Metrics()
+    states = [IndexState("a", up=True, encodes=False, items={"image": 3}, size=10)]
+    metrics.watched.indices(lambda: states)
+    values = samples(metrics)
+    assert values["search_back_index_upa"] == 1
+    assert values["search_back_index_encoder_upa"] == 0
+    assert values["search_back_index_itemsaimage"] == 3
+    assert values["search_back_index_bytesa"] == 10
+
+    states[:] = [IndexState("b", up=False)]
+    values = samples(metrics)
+    assert values["search_back_index_upb"] == 0
+    assert [name for name in values if name.startswith("search_back_index_")] == [
+        "search_back_index_upb"
+    ]
