@@ -130,6 +130,7 @@ class ServerSettings:
     machine. Of each process: ``max_waiting_requests`` that wait for a thread, and
     ``max_connections``. ``request_timeout_s``: from a request's arrival to its answer, after which
     it is given up. ``stop_timeout_s``: for answers under way when the server is told to stop.
+    ``access_log``: whether each request is logged.
     """
 
     indices: Mapping[str, IndexOptions]
@@ -151,6 +152,7 @@ class ServerSettings:
     max_connections: int = 1024
     request_timeout_s: float = 30.0
     stop_timeout_s: float = 10.0
+    access_log: bool = False
     limits: Limits = field(default_factory=Limits)
 
 

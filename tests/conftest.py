@@ -6,6 +6,7 @@ What is expensive is made once a session and shared; nothing here changes it aft
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -194,7 +195,7 @@ def start_server(arguments: Sequence[str], *, log: Path, cwd: Path | None = None
         )
     try:
         said = wait_for(
-            lambda: log.read_text().partition(" at http://")[2].partition("\n")[0],
+            lambda: re.search(r' at (http://[^\s"]+)["\n]', log.read_text()),
             or_dead=process,
             log=log,
         )
@@ -202,7 +203,7 @@ def start_server(arguments: Sequence[str], *, log: Path, cwd: Path | None = None
         process.kill()
         process.wait()
         raise
-    return LiveServer(f"http://{said.strip()}", process, log)
+    return LiveServer(said[1], process, log)
 
 
 def wait_for(

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import importlib
 import logging
-import sys
 from typing import Any
 
 import click
 
 import search_back
+from search_back.cli.logs import LOG_FORMATS, for_programs, set_up
 from search_back.errors import ConfigError, SearchBackError
 
 LOGGER = logging.getLogger(__name__)
@@ -26,19 +26,16 @@ COMMANDS = {
 }
 
 
-_NOISY = (
-    *("urllib3", "PIL", "waitress", "h5py", "faiss", "huggingface_hub", "httpx"),
-    *("onnx_ir", "transformers"),
-)
-
-
-def _not_of_the_root(record: logging.LogRecord) -> bool:
-    return record.name != "root" or record.levelno >= logging.WARNING
-
-
 def _sentence(error: OSError) -> str:
     what = error.strerror or str(error) or type(error).__name__
     return f"{what} (got: {error.filename})" if error.filename else what
+
+
+def _say_error(sentence: str) -> None:
+    if for_programs():
+        LOGGER.error("%s", sentence)
+    else:
+        click.echo(f"error: {sentence}", err=True)
 
 
 class _Commands(click.Group):
@@ -59,12 +56,12 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except SearchBackError as error:
-            click.echo(f"error: {error}", err=True)
+            _say_error(str(error))
             ctx.exit(2 if isinstance(error, ConfigError) else 1)
         except OSError as error:
             # A full disk, a folder without permission: the kernel's words say it best.
             LOGGER.debug("where it happened", exc_info=True)
-            click.echo(f"error: {_sentence(error)}", err=True)
+            _say_error(_sentence(error))
             ctx.exit(1)
 
 
@@ -78,23 +75,19 @@ class _Commands(click.Group):
 )
 @click.version_option(search_back.__version__, prog_name="search-back")
 @click.option("-v", "--verbose", is_flag=True, help="Log more.")
-def main(verbose: bool) -> None:
+@click.option(
+    "--log-format",
+    "--log_format",
+    type=click.Choice(LOG_FORMATS),
+    default="text",
+    show_default=True,
+    help="Of the log on stderr: text for people, json with one object a line.",
+)
+def main(verbose: bool, log_format: str) -> None:
     """A search engine for your own pictures.
 
     Try it with `search-back demo`. For your own pictures run `inference`, then `index`, then
     `back`. Every option may also come from the environment: `back --port` is
     SEARCH_BACK_BACK_PORT. Exit status: 0 done, 1 it failed, 2 wrong options.
     """
-    handler = logging.StreamHandler(sys.stderr)
-    # open_clip tells each step of loading to the root logger.
-    handler.addFilter(_not_of_the_root)
-    logging.basicConfig(
-        handlers=[handler],
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        datefmt="%H:%M:%S",
-    )
-    for noisy in _NOISY:
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    # It warns of every step of a model that it cannot shorten.
-    logging.getLogger("onnxscript").setLevel(logging.ERROR)
+    set_up(log_format, verbose=verbose)

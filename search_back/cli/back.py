@@ -104,6 +104,7 @@ def old_switch(name: str, *, means: str) -> Callable[[F], F]:
     default=10.0,
     help="Seconds for answers under way when the server is told to stop.",
 )
+@flag("access-log", default=False, help="Log each request: route, status, time, bytes, sender.")
 @option(
     "encoder-threads",
     type=click.IntRange(0),
@@ -244,6 +245,7 @@ def command(
     max_connections: int,
     request_timeout_s: float,
     stop_timeout_s: float,
+    access_log: bool,
     encoder_threads: int,
     encoder_idle_s: float,
     batching: bool,
@@ -290,6 +292,7 @@ def command(
         max_connections=max_connections,
         request_timeout_s=request_timeout_s,
         stop_timeout_s=stop_timeout_s,
+        access_log=access_log,
         encoder_threads=encoder_threads,
         encoder_idle_s=encoder_idle_s,
         batching=batching,

@@ -12,6 +12,8 @@ from typing import IO, Any, Final
 import click
 from tqdm import tqdm
 
+from search_back.cli.logs import LOGGER, for_programs
+
 
 class InferenceBar:
     """Draws an inference run: items, items a second, time left, failures.
@@ -142,4 +144,7 @@ class BuildBars:
 
 def say(sentence: str) -> None:
     """A line for people, on stderr, so that stdout stays a program's."""
-    click.echo(sentence, err=True)
+    if for_programs():
+        LOGGER.info("%s", sentence)
+    else:
+        click.echo(sentence, err=True)

@@ -32,18 +32,30 @@ from search_back.metrics.steps import STEPS, WHOLE, summary
 from search_back.metrics.watched import IndexState, Watched, WithoutGone
 from search_back.types import MODALITIES, Modality
 
-__all__ = ["BUCKETS", "PARENT", "STEPS", "WHOLE", "IndexState", "Metrics", "Shared", "leave_seat"]
+__all__ = [
+    "BUCKETS",
+    "PARENT",
+    "STEPS",
+    "WHOLE",
+    "IndexState",
+    "Metrics",
+    "Shared",
+    "known_method",
+    "leave_seat",
+]
 
 BUCKETS: Final = (
     *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
     *(1.0, 2.5, 5.0, 10.0, 30.0),
 )
 BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64)
-OTHER: Final = "other"
-"""A method that nobody has heard of; a label must not take what strangers send."""
-
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 REFUSALS: Final = ("overloaded", "too_slow", "bad_request")
+
+
+def known_method(method: str) -> str:
+    """The method of a request, or ``other``: a label must not take what strangers send."""
+    return method if method in METHODS else "other"
 
 
 class Metrics:
@@ -141,8 +153,7 @@ class Metrics:
 
     def count_request(self, route: str, *, method: str, status: int, seconds: float) -> None:
         """Count an answer; ``route``: the pattern of its path, one of few."""
-        method = method if method in METHODS else OTHER
-        self._requests.labels(route, method, str(status)).inc()
+        self._requests.labels(route, known_method(method), str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
     def waited_for_thread(self, seconds: float) -> None:

@@ -40,7 +40,7 @@ def create_app(services: Services, *, reload: Reload | None = None) -> Flask:
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.limits.max_body_bytes
     app.url_map.strict_slashes = False
     # First, so that it sees a request before and its answer after all others.
-    watch_requests(app, services.metrics)
+    watch_requests(app, services.metrics, log=settings.access_log)
     CORS(
         app,
         origins=list(settings.cors_origins),

@@ -1,20 +1,26 @@
-"""Each request: counted and timed."""
+"""Each request: counted, timed, logged where that is wanted, and named in the log."""
 
 from __future__ import annotations
 
+import logging
 import time
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g, has_request_context, request
 
-from search_back.metrics import Metrics
+from search_back.metrics import Metrics, known_method
 from search_back.server.listening import ARRIVED
 
+ACCESS = logging.getLogger("search_back.access")
 NO_ROUTE = "none"
 """The route of a request that no pattern takes."""
 
 
-def watch_requests(app: Flask, metrics: Metrics) -> None:
-    """Count and time all that ``app`` answers, by the pattern of the path."""
+def watch_requests(app: Flask, metrics: Metrics, *, log: bool) -> None:
+    """Count and time all that ``app`` answers, by the pattern of the path; ``log``: and log it.
+
+    To be called before the app gets other hooks: then it sees a request before and its answer
+    after all of them.
+    """
 
     def began() -> None:
         now = time.monotonic()
@@ -25,9 +31,10 @@ def watch_requests(app: Flask, metrics: Metrics) -> None:
 
     def answered(response: Response) -> Response:
         seconds = time.monotonic() - g.arrived
-        metrics.count_request(
-            route(), method=request.method, status=response.status_code, seconds=seconds
-        )
+        status = response.status_code
+        metrics.count_request(route(), method=request.method, status=status, seconds=seconds)
+        if log:
+            _log(response, seconds)
         return response
 
     app.before_request(began)
@@ -37,3 +44,36 @@ def watch_requests(app: Flask, metrics: Metrics) -> None:
 def route() -> str:
     """The pattern of the path of the request, such as ``/indices/<path:name>``."""
     return NO_ROUTE if request.url_rule is None else request.url_rule.rule
+
+
+def _log(response: Response, seconds: float) -> None:
+    size = response.content_length
+    fields = {
+        "method": known_method(request.method),
+        "route": route(),
+        "status": response.status_code,
+        "milliseconds": round(seconds * 1e3, 3),
+        "bytes": response.calculate_content_length() if size is None else size,
+        "address": request.remote_addr,
+    }
+    ACCESS.info(
+        "%(method)s %(route)s %(status)d, %(milliseconds).1f ms, %(bytes)s bytes, to %(address)s",
+        fields,
+        extra={"fields": fields},
+    )
+
+
+class NamedRequests(logging.Filter):
+    """Gives what is logged while a request is answered the name of the request."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if has_request_context() and "request_id" in g:
+            record.request_id = g.request_id
+        return True
+
+
+def name_requests_in_log() -> None:
+    """From now on, whatever goes through the handlers of the root logger."""
+    for handler in logging.getLogger().handlers:
+        if not any(isinstance(there, NamedRequests) for there in handler.filters):
+            handler.addFilter(NamedRequests())

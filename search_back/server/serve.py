@@ -17,6 +17,7 @@ from search_back.config import IndexOptions, ServerSettings
 from search_back.errors import ConfigError, PortInUse
 from search_back.server.app import create_app
 from search_back.server.listening import BACKLOG, Bounds, HttpServer
+from search_back.server.requests import name_requests_in_log
 from search_back.services import Services
 
 LOGGER = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ def serve(
     those that ``read_indices`` names then. Raises what keeps every index from being opened.
     """
     url = address(settings.host, listener)
+    name_requests_in_log()
     if server_kind(settings.server) == "gunicorn":
         from search_back.server.workers import supervise
 
