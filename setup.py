@@ -60,6 +60,7 @@ setup(
         "openvino": ["openvino>=2025.0"],
         "recipe": ["onnx>=1.17", "onnxscript>=0.5", "resvg-py>=0.2"],
         "remote": ["aiohttp>=3.9", "fsspec>=2024.6"],
+        "tracing": ["opentelemetry-exporter-otlp-proto-http>=1.30", "opentelemetry-sdk>=1.30"],
         "test": [
             "aiohttp>=3.9",
             "axe-playwright-python>=0.1.7",
@@ -67,6 +68,8 @@ setup(
             "hypothesis>=6.100",
             "onnx>=1.17",
             "onnxscript>=0.5",
+            "opentelemetry-exporter-otlp-proto-http>=1.30",
+            "opentelemetry-sdk>=1.30",
             "openvino>=2025.0",
             "pillow-heif>=1.0",
             "playwright>=1.50",

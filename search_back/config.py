@@ -130,7 +130,8 @@ class ServerSettings:
     machine. Of each process: ``max_waiting_requests`` that wait for a thread, and
     ``max_connections``. ``request_timeout_s``: from a request's arrival to its answer, after which
     it is given up. ``stop_timeout_s``: for answers under way when the server is told to stop.
-    ``access_log``: whether each request is logged.
+    ``access_log``: whether each request is logged. ``otlp_endpoint``: the collector that traces
+    are sent to, None for no traces.
     """
 
     indices: Mapping[str, IndexOptions]
@@ -153,6 +154,7 @@ class ServerSettings:
     request_timeout_s: float = 30.0
     stop_timeout_s: float = 10.0
     access_log: bool = False
+    otlp_endpoint: str | None = None
     limits: Limits = field(default_factory=Limits)
 
 

@@ -106,6 +106,13 @@ def old_switch(name: str, *, means: str) -> Callable[[F], F]:
 )
 @flag("access-log", default=False, help="Log each request: route, status, time, bytes, sender.")
 @option(
+    "otlp-endpoint",
+    envvar=("SEARCH_BACK_BACK_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+    metavar="URL",
+    help="Send a trace of each request to this collector of OpenTelemetry (OTLP over HTTP), such "
+    "as http://localhost:4318. [default: OTEL_EXPORTER_OTLP_ENDPOINT]",
+)
+@option(
     "encoder-threads",
     type=click.IntRange(0),
     default=0,
@@ -246,6 +253,7 @@ def command(
     request_timeout_s: float,
     stop_timeout_s: float,
     access_log: bool,
+    otlp_endpoint: str | None,
     encoder_threads: int,
     encoder_idle_s: float,
     batching: bool,
@@ -293,6 +301,7 @@ def command(
         request_timeout_s=request_timeout_s,
         stop_timeout_s=stop_timeout_s,
         access_log=access_log,
+        otlp_endpoint=otlp_endpoint,
         encoder_threads=encoder_threads,
         encoder_idle_s=encoder_idle_s,
         batching=batching,

@@ -40,7 +40,7 @@ def create_app(services: Services, *, reload: Reload | None = None) -> Flask:
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.limits.max_body_bytes
     app.url_map.strict_slashes = False
     # First, so that it sees a request before and its answer after all others.
-    watch_requests(app, services.metrics, log=settings.access_log)
+    watch_requests(app, services.metrics, services.tracing, log=settings.access_log)
     CORS(
         app,
         origins=list(settings.cors_origins),
@@ -56,5 +56,6 @@ def create_app(services: Services, *, reload: Reload | None = None) -> Flask:
     app.before_request(name_request)
     app.after_request(finish_response)
     in_time = within_deadline(app.wsgi_app, timeout_s=settings.request_timeout_s)
-    app.wsgi_app = collapse_slashes(in_time)  # type: ignore[method-assign, assignment]
+    traced = in_time if services.tracing is None else services.tracing.around(in_time)
+    app.wsgi_app = collapse_slashes(traced)  # type: ignore[method-assign, assignment]
     return app

@@ -9,13 +9,14 @@ from flask import Flask, Response, g, has_request_context, request
 
 from search_back.metrics import Metrics, known_method
 from search_back.server.listening import ARRIVED
+from search_back.tracing import Tracing
 
 ACCESS = logging.getLogger("search_back.access")
 NO_ROUTE = "none"
 """The route of a request that no pattern takes."""
 
 
-def watch_requests(app: Flask, metrics: Metrics, *, log: bool) -> None:
+def watch_requests(app: Flask, metrics: Metrics, tracing: Tracing | None, *, log: bool) -> None:
     """Count and time all that ``app`` answers, by the pattern of the path; ``log``: and log it.
 
     To be called before the app gets other hooks: then it sees a request before and its answer
@@ -33,6 +34,9 @@ def watch_requests(app: Flask, metrics: Metrics, *, log: bool) -> None:
         seconds = time.monotonic() - g.arrived
         status = response.status_code
         metrics.count_request(route(), method=request.method, status=status, seconds=seconds)
+        if tracing is not None:
+            method = known_method(request.method)
+            tracing.answered(route(), method=method, status=status, request_id=g.request_id)
         if log:
             _log(response, seconds)
         return response

@@ -19,6 +19,7 @@ from search_back.server.app import create_app
 from search_back.server.listening import BACKLOG, Bounds, HttpServer
 from search_back.server.requests import name_requests_in_log
 from search_back.services import Services
+from search_back.tracing import check_tracing
 
 LOGGER = logging.getLogger(__name__)
 STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -65,6 +66,7 @@ def serve(
     are loaded in the background while the page is already served. SIGHUP reloads the indices,
     those that ``read_indices`` names then. Raises what keeps every index from being opened.
     """
+    check_tracing(settings.otlp_endpoint)
     url = address(settings.host, listener)
     name_requests_in_log()
     if server_kind(settings.server) == "gunicorn":
@@ -125,6 +127,8 @@ def _serve_here(
             grace = settings.stop_timeout_s
             done = server.drain(min(grace, IMPATIENT_S) if stop.impatient else grace)
         server.close()
+        if services.tracing is not None:
+            services.tracing.close()
         if not done or warm_up.is_alive():
             leave()
         services.close()

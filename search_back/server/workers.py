@@ -209,6 +209,8 @@ class HttpWorker(Worker):  # type: ignore[misc]
             app.ready()
         server.serve(lambda: not self.alive, self._tick)
         server.drain(self._grace_s, self.notify)
+        if services.tracing is not None:
+            services.tracing.close()
         leave()
 
     def _stop(self, grace_s: float) -> None:

@@ -16,6 +16,7 @@ from search_back.metrics import Metrics
 from search_back.services.encoders import EncoderPool
 from search_back.services.index import DEFAULT_MODEL, IndexService
 from search_back.services.snapshot import IMAGE_PATH, FolderSnapshot, open_snapshot
+from search_back.tracing import open_tracing
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -48,6 +49,9 @@ class Services:
             raise ConfigError("there is no index to serve", remedy="give --indices-paths")
         self.settings = settings
         self.metrics = metrics or Metrics()
+        self.tracing = open_tracing(settings.otlp_endpoint)
+        if self.tracing is not None:
+            self.metrics.trace_steps(self.tracing.step)
         self.fetcher = Fetcher(settings.limits)
         self.encoders = EncoderPool(
             partial(
@@ -155,6 +159,8 @@ class Services:
         for index in self.indices.values():
             index.close()
         self.encoders.close()
+        if self.tracing is not None:
+            self.tracing.close()
 
     def _serve(self, name: str, options: IndexOptions) -> IndexService:
         return IndexService(
