@@ -27,6 +27,9 @@ class OnnxOpener:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.enable_cpu_mem_arena = False
+        # Its threads would wait for each next step in a loop that uses up a core, beside other
+        # threads that have work for it.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         try:
             session = ort.InferenceSession(str(path), options, providers=_providers())
