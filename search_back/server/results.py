@@ -24,17 +24,20 @@ def page_to_json(
     page: Page, index: IndexService, *, pictures: Pictures, inline_limit: int
 ) -> list[dict[str, Any]]:
     """The flat list of ``/knn-service``: metadata merged with ``id`` and ``similarity``."""
-    items = []
-    for position, hit in enumerate(page.hits()):
-        item: dict[str, Any] = {}
-        if hit.metadata is not None:
-            mode: Pictures = (
-                "none" if position >= inline_limit and pictures == "inline" else pictures
-            )
-            item = row_to_json(hit.id, hit.metadata, index, pictures=mode)
-        item["id"] = hit.id
-        item["similarity"] = hit.similarity
-        items.append(item)
+    table = page.metadata
+    wanted = [name for name in table.column_names if name in index.options.columns_to_return]
+    items: list[dict[str, Any]] = table.select(wanted).to_pylist()
+    items += ({} for _ in range(len(page) - len(items)))
+    if pictures != "none" and IMAGE_PATH in table.column_names:
+        paths = table.column(IMAGE_PATH).to_pylist()
+        shown = paths[:inline_limit] if pictures == "inline" else paths
+        for item, id_, path in zip(items, page.ids.tolist(), shown, strict=False):
+            item.update(picture_fields(id_, path, index, pictures=pictures))
+    for item, id_, similarity in zip(
+        items, page.ids.tolist(), page.similarities.tolist(), strict=True
+    ):
+        item["id"] = id_
+        item["similarity"] = similarity
     return items
 
 
