@@ -19,6 +19,7 @@ from search_back.server.middleware import (
 from search_back.server.requests import watch_requests
 from search_back.server.routes import (
     compat_blueprint,
+    documents_blueprint,
     indices_blueprint,
     operations_blueprint,
     search_blueprint,
@@ -51,6 +52,7 @@ def create_app(services: Services, *, reload: Reload | None = None) -> Flask:
     app.register_blueprint(search_blueprint(services))
     app.register_blueprint(indices_blueprint(services))
     app.register_blueprint(operations_blueprint(services, reload=reload or services.reload))
+    app.register_blueprint(documents_blueprint())
     app.register_blueprint(front_blueprint(services))
     add_error_handlers(app, settings.limits, services.metrics.count_error)
     app.before_request(name_request)
