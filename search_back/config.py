@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,31 @@ class PinnedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """``count`` requests at once, then as many in each ``per_s`` seconds, evenly."""
+
+    count: int
+    per_s: int
+
+    @classmethod
+    def parse(cls, value: object) -> Rate:
+        """From ``20/s``, ``600/m`` or ``5000/h``. Raises ``ConfigError``."""
+        form = re.fullmatch("([1-9][0-9]{0,8})/([smh])", value) if isinstance(value, str) else None
+        if form is None:
+            raise ConfigError(
+                "that is no rate", value=value, remedy="write 20/s, 600/m or 5000/h: a whole number"
+            )
+        return cls(int(form[1]), _SECONDS[form[2]])
+
+    def __str__(self) -> str:
+        unit = next(name for name, seconds in _SECONDS.items() if seconds == self.per_s)
+        return f"{self.count}/{unit}"
+
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+@dataclass(frozen=True, slots=True)
 class IndexOptions:
     """One entry of indices_paths.json; names as its users write them.
 
@@ -132,6 +158,11 @@ class ServerSettings:
     it is given up. ``stop_timeout_s``: for answers under way when the server is told to stop.
     ``access_log``: whether each request is logged. ``otlp_endpoint``: the collector that traces
     are sent to, None for no traces.
+
+    ``keys_file``: the keys without which little is answered; None: whoever reaches the server may
+    ask. ``public_metrics``: whether /metrics needs none. ``rate_per_address``: how often one
+    address may ask; None: without a limit. ``trusted_proxies``: networks whose word for who asks
+    is taken; ``trusted_proxy_count``: how many of them a request comes through.
     """
 
     indices: Mapping[str, IndexOptions]
@@ -155,6 +186,11 @@ class ServerSettings:
     stop_timeout_s: float = 10.0
     access_log: bool = False
     otlp_endpoint: str | None = None
+    keys_file: Path | None = None
+    public_metrics: bool = False
+    rate_per_address: Rate | None = None
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    trusted_proxy_count: int = 1
     limits: Limits = field(default_factory=Limits)
 
 

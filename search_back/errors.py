@@ -22,6 +22,7 @@
     ├── DeadlineExceeded        a request's time was over before its answer was there
     ├── Unauthorized            a request without a key that is known
     ├── Forbidden               a key that may not do that
+    ├── RateLimited             somebody who asks more often than they may
     ├── ConfigError             settings, indices_paths.json
     ├── BadFolder               a folder without what it should hold
     ├── CorruptFile             a file that is not what its name says
@@ -151,6 +152,16 @@ class Unauthorized(SearchBackError):
 
 class Forbidden(SearchBackError):
     """A key that may not do that."""
+
+
+class RateLimited(SearchBackError):
+    """Somebody asks more often than they may; ``retry_after_s``: seconds until they may again."""
+
+    def __init__(
+        self, what: str, *, retry_after_s: float, value: object = None, remedy: str = ""
+    ) -> None:
+        super().__init__(what, value=value, remedy=remedy)
+        self.retry_after_s = retry_after_s
 
 
 class Overloaded(SearchBackError):

@@ -22,6 +22,7 @@ COMMANDS = {
     "index": "Build a search index from embeddings.",
     "score": "Show how well and how fast an index answers.",
     "back": "Serve indices: the page and the HTTP API.",
+    "keys": "Make, list and remove the keys of a server.",
     "export": "Make a model start fast and run fast without torch.",
 }
 

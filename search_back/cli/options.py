@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from search_back.config import Limits, PinnedFile
+from search_back.config import Limits, PinnedFile, Rate
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -43,6 +44,21 @@ def switch_or_file(
     with suppress(click.BadParameter):
         return bool(click.BOOL.convert(value, parameter, context))
     return PinnedFile.parse(value, Path())
+
+
+def rate(_: click.Context, __: click.Parameter, value: str | None) -> Rate | None:
+    """``20/s``, ``600/m`` or ``5000/h``."""
+    return None if value is None else Rate.parse(value)
+
+
+def networks(
+    _: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Addresses such as ``10.0.0.5`` and networks such as ``10.0.0.0/8``."""
+    try:
+        return tuple(ip_network(value) for value in values)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param=parameter) from error
 
 
 def words(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...] | None:

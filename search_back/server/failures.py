@@ -23,6 +23,7 @@ from search_back.errors import (
     LimitExceeded,
     ModelUnavailable,
     Overloaded,
+    RateLimited,
     SearchBackError,
     Unauthorized,
     UnknownId,
@@ -45,6 +46,7 @@ _STATUS: tuple[tuple[type[SearchBackError], int], ...] = (
     (DeadlineExceeded, 504),
     (Unauthorized, 401),
     (Forbidden, 403),
+    (RateLimited, 429),
     (Overloaded, 503),
 )
 
@@ -67,7 +69,9 @@ def add_error_handlers(app: Flask, limits: Limits, count: Callable[[str], None])
     def known(error: SearchBackError) -> Response:
         status = status_of(error)
         response = answer(status, str(error), error.code, _fields(error))
-        if isinstance(error, Overloaded):
+        if isinstance(error, Unauthorized):
+            response.headers["WWW-Authenticate"] = 'Bearer realm="search_back"'
+        if isinstance(error, Overloaded | RateLimited):
             # Counted, not logged: there may be thousands, and writing them would add to the load.
             response.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
         elif status >= 500:
