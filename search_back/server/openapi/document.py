@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 import search_back
@@ -154,7 +155,7 @@ def _error(status: int) -> Answered:
 
 
 def _schemas() -> dict[str, Any]:
-    models = [SearchRequest, KnnRequest, MetadataRequest, *_answer_models()]
+    models: list[type[BaseModel]] = [SearchRequest, KnnRequest, MetadataRequest, *_answer_models()]
     # As they are read, not written: there a field with a default would be one that always comes.
     _, schemas = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
