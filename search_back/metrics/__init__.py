@@ -179,6 +179,11 @@ class Metrics:
                 raise
             self._downloads.labels("ok").inc()
 
+    def expect_reloads(self, index: str) -> None:
+        """Tell of an index's reloads before the first: else nobody would see that one as a rise."""
+        for outcome in ("ok", "failed"):
+            self._reloads.labels(index, outcome)
+
     def count_reload(self, index: str, *, failed: bool) -> None:
         """Count that an index was reloaded, or could not be."""
         self._reloads.labels(index, "failed" if failed else "ok").inc()

@@ -163,6 +163,7 @@ class Services:
             self.tracing.close()
 
     def _serve(self, name: str, options: IndexOptions) -> IndexService:
+        self.metrics.expect_reloads(name)
         return IndexService(
             name,
             options,

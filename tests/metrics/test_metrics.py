@@ -210,6 +210,8 @@ def test_downloads_are_counted_by_how_they_end() -> None:
 
 def test_reloads_are_counted_by_index() -> None:
     metrics = Metrics()
+    metrics.expect_reloads("a")
+    assert samples(metrics)["search_back_index_reloads_totalaok"] == 0
     metrics.count_reload("a", failed=False)
     metrics.count_reload("b", failed=True)
     values = samples(metrics)
