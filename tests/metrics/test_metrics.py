@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -12,6 +14,7 @@ from search_back.errors import FetchFailed
 from search_back.interfaces import StepTimer
 from search_back.metrics import BUCKETS, STEPS, IndexState, Metrics
 
+ROOT = Path(__file__).parents[2]
 NAMES = [
     "full_knn_request_time",
     "download_time",
@@ -247,3 +250,15 @@ def test_indices_come_and_go() -> None:
     assert [name for name in values if name.startswith("search_back_index_")] == [
         "search_back_index_upb"
     ]
+
+
+def test_the_operator_is_told_what_every_metric_says() -> None:
+    metrics = Metrics()
+    metrics.watched.indices(lambda: [IndexState("a", up=True, items={"image": 1})])
+    text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    families = list(text_string_to_metric_families(metrics.exposition()[0].decode()))
+    assert len(families) > 30
+    for family in families:
+        if not family.name.endswith("_created"):
+            suffix = "_total" if family.type == "counter" else ""
+            assert re.search(rf"`{family.name}{suffix}[`{{]", text), family.name
