@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import html
 from pathlib import Path
 
+import ftfy
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from search_back.encoders.sources.open_clip_import import open_clip as import_open_clip
 from search_back.encoders.tokens.bounded import clean_start
+from search_back.encoders.tokens.cleaning import repaired
 from search_back.encoders.tokens.clip import ClipTokenizer, _clean, clip_vocabulary
 from search_back.errors import CorruptFile
 from search_back.models import model_folder
@@ -114,6 +117,14 @@ def test_a_start_of_a_long_text_has_the_same_ids(
     tokens = SMALL([text])
     assert tokens.ids[0].tolist() == [SMALL.start, *ids[:10], SMALL.end]
     assert tokens.cut.tolist() == [len(ids) > 10]
+
+
+@given(
+    st.text(st.characters(max_codepoint=0x7E))
+    | st.lists(st.sampled_from([*PIECES, "&lt;", "\x1b[31m", "\x7f", "\r\n"])).map("".join)
+)
+def test_repairing_skips_only_texts_without_anything_to_repair(text: str) -> None:
+    assert repaired(text) == html.unescape(html.unescape(ftfy.fix_text(text)))
 
 
 @pytest.mark.parametrize("text", ["word ", "x", "dog\n", "é", "🐱", "ab"])

@@ -43,10 +43,14 @@ def _unpunctuated(text: str) -> str:
     return _single_spaces(text.translate(_NO_PUNCTUATION))
 
 
-def _repaired(text: str) -> str:
+def repaired(text: str) -> str:
+    """``text`` with mojibake repaired and HTML entities resolved, as open_clip does it."""
+    if text.isascii() and text.isprintable() and "&" not in text:
+        # There is nothing to find, and looking takes longer than cutting into tokens.
+        return text
     import ftfy
 
-    return html.unescape(html.unescape(ftfy.fix_text(text))).strip()
+    return html.unescape(html.unescape(ftfy.fix_text(text)))
 
 
 _CLEANINGS: Final[Mapping[str, Callable[[str], str]]] = {
@@ -54,7 +58,7 @@ _CLEANINGS: Final[Mapping[str, Callable[[str], str]]] = {
     "lower": str.lower,
     "siglip": lambda text: _unpunctuated(text.lower()),
     "siglip_cased": _unpunctuated,
-    "open_clip_whitespace": lambda text: _single_spaces(_repaired(text)),
-    "open_clip_lower": lambda text: _single_spaces(_repaired(text)).lower(),
-    "open_clip_canonicalize": lambda text: _unpunctuated(_repaired(text).replace("_", " ")).lower(),
+    "open_clip_whitespace": lambda text: _single_spaces(repaired(text)),
+    "open_clip_lower": lambda text: _single_spaces(repaired(text)).lower(),
+    "open_clip_canonicalize": lambda text: _unpunctuated(repaired(text).replace("_", " ")).lower(),
 }

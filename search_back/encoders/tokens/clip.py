@@ -7,7 +7,6 @@ vocabulary file.
 from __future__ import annotations
 
 import gzip
-import html
 import importlib.util
 import shutil
 import zlib
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from search_back.encoders.tokens.bounded import clean_start
+from search_back.encoders.tokens.cleaning import repaired
 from search_back.errors import CorruptFile, ModelUnavailable
 from search_back.files import sha256_file
 from search_back.types import Tokens
@@ -89,12 +89,9 @@ class ClipTokenizer:
 
 
 def _clean(text: str) -> str:
-    import ftfy
-
     # Lone surrogates (possible in JSON) have no UTF-8 form.
     text = text.encode("utf-8", "replace").decode("utf-8")
-    text = html.unescape(html.unescape(ftfy.fix_text(text)))
-    return " ".join(text.split()).lower()
+    return " ".join(repaired(text).split()).lower()
 
 
 def _read_merges(vocabulary: Path) -> list[tuple[str, str]]:
