@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from search_back.cli.options import (
     F,
     flag,
     limits,
+    networks,
     option,
     pinned_file,
+    rate,
     switch_or_file,
     take_limits,
     words,
@@ -30,6 +33,7 @@ from search_back.config import (
     RUNTIMES,
     SERVERS,
     IndexOptions,
+    Rate,
     ServerSettings,
     load_indices,
 )
@@ -239,6 +243,33 @@ def old_switch(name: str, *, means: str) -> Callable[[F], F]:
 @option(
     "cors-origins", callback=words, default="*", help="Origins whose pages may call the JSON API."
 )
+@option(
+    "keys-file",
+    type=click.Path(path_type=Path),
+    help="Answer those only who have a key of this file, which `keys` writes. [default: everyone]",
+)
+@flag("public-metrics", default=False, help="Show /metrics without a key too.")
+@option(
+    "rate-limit-per-address",
+    callback=rate,
+    metavar="RATE",
+    help="How often one address may ask, such as 20/s or 600/m; a picture counts as a tenth. More "
+    "is refused with status 429. [default: no limit]",
+)
+@option(
+    "trusted-proxy",
+    multiple=True,
+    callback=networks,
+    metavar="ADDRESS",
+    help="Reverse proxy, or network of such, whose X-Forwarded-For, -Proto and -Host are believed. "
+    "May be given again. [default: none]",
+)
+@option(
+    "trusted-proxy-count",
+    type=click.IntRange(1),
+    default=1,
+    help="How many such proxies a request comes through.",
+)
 @limits
 def command(
     indices_paths: Path | None,
@@ -264,6 +295,11 @@ def command(
     url_column: str,
     cors_origins: tuple[str, ...],
     image_roots: tuple[Path, ...],
+    keys_file: Path | None,
+    public_metrics: bool,
+    rate_limit_per_address: Rate | None,
+    trusted_proxy: tuple[IPv4Network | IPv6Network, ...],
+    trusted_proxy_count: int,
     **values: Any,
 ) -> None:
     """Serve indices: the page and the HTTP API.
@@ -273,6 +309,7 @@ def command(
       search-back back --index-folder index
       search-back back --indices-paths indices_paths.json --host 0.0.0.0
     """
+    from search_back.guard import read_keys
     from search_back.server.serve import bind, serve
 
     bounds = take_limits(values)
@@ -285,6 +322,8 @@ def command(
         raise ConfigError(
             "--default-index names no index", value=default_index, remedy=", ".join(indices)
         )
+    if keys_file is not None:
+        read_keys(keys_file)  # what is wrong with it is known at once
     settings = ServerSettings(
         indices=indices,
         host=host,
@@ -302,6 +341,11 @@ def command(
         stop_timeout_s=stop_timeout_s,
         access_log=access_log,
         otlp_endpoint=otlp_endpoint,
+        keys_file=keys_file,
+        public_metrics=public_metrics,
+        rate_per_address=rate_limit_per_address,
+        trusted_proxies=trusted_proxy,
+        trusted_proxy_count=trusted_proxy_count,
         encoder_threads=encoder_threads,
         encoder_idle_s=encoder_idle_s,
         batching=batching,

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from flask import Flask
 from flask_cors import CORS
 
+from search_back.guard import RateTable
+from search_back.server.admission import ADMIN, Admission
 from search_back.server.answers import EXPOSED_HEADERS
 from search_back.server.failures import add_error_handlers
 from search_back.server.front import front_blueprint
@@ -16,6 +18,7 @@ from search_back.server.middleware import (
     name_request,
     within_deadline,
 )
+from search_back.server.proxies import behind_proxies
 from search_back.server.requests import watch_requests
 from search_back.server.routes import (
     compat_blueprint,
@@ -29,11 +32,14 @@ from search_back.services import Services
 Reload = Callable[[], Mapping[str, str]]
 
 
-def create_app(services: Services, *, reload: Reload | None = None) -> Flask:
+def create_app(
+    services: Services, *, reload: Reload | None = None, rates: RateTable | None = None
+) -> Flask:
     """The WSGI app of a server. Holds no state of its own beside ``services``.
 
     ``reload``: serves what the folders hold now, and returns what could not be reloaded, by index;
-    by default ``services.reload``, which is enough for one process.
+    by default ``services.reload``, which is enough for one process. ``rates``: counts requests,
+    by default those of this process.
     """
     app = Flask("search_back", static_folder=None)
     settings = services.settings
@@ -45,6 +51,7 @@ def create_app(services: Services, *, reload: Reload | None = None) -> Flask:
     CORS(
         app,
         origins=list(settings.cors_origins),
+        resources=f"^(?!{ADMIN}).*",
         methods=["GET", "HEAD", "OPTIONS", "POST"],
         expose_headers=EXPOSED_HEADERS,
     )
@@ -56,8 +63,13 @@ def create_app(services: Services, *, reload: Reload | None = None) -> Flask:
     app.register_blueprint(front_blueprint(services))
     add_error_handlers(app, settings.limits, services.metrics.count_error)
     app.before_request(name_request)
+    app.before_request(Admission(services, rates or RateTable(services.secret)))
     app.after_request(finish_response)
     in_time = within_deadline(app.wsgi_app, timeout_s=settings.request_timeout_s)
     traced = in_time if services.tracing is None else services.tracing.around(in_time)
-    app.wsgi_app = collapse_slashes(traced)  # type: ignore[method-assign, assignment]
+    app.wsgi_app = behind_proxies(  # type: ignore[method-assign, assignment]
+        collapse_slashes(traced),
+        trusted=settings.trusted_proxies,
+        count=settings.trusted_proxy_count,
+    )
     return app

@@ -83,7 +83,11 @@ def picture_fields(
     if index.pictures.resolve(path) is None:
         return {}
     base = f"/indices/{quote(index.name, safe='')}"
-    return {"thumbnail_url": f"{base}/thumbnails/{id_}", "picture_url": f"{base}/pictures/{id_}"}
+    query = index.picture_query(id_)
+    return {
+        "thumbnail_url": f"{base}/thumbnails/{id_}{query}",
+        "picture_url": f"{base}/pictures/{id_}{query}",
+    }
 
 
 def facets_to_json(facets: Mapping[str, Facet]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from gunicorn.workers.base import Worker
 
 from search_back.config import IndexOptions, ServerSettings
 from search_back.errors import SearchBackError
+from search_back.guard import RateTable
 from search_back.metrics import PARENT, Metrics, Shared, leave_seat
 from search_back.server.app import create_app
 from search_back.server.board import Board, Notice
@@ -96,6 +97,7 @@ class Supervised(BaseApplication):  # type: ignore[misc]
         self.ready = ready
         self.read_indices = read_indices
         self.secret = secrets.token_bytes(32)
+        self.rates = RateTable.create(board.folder / "rates")
         self.parent = os.getpid()
         super().__init__()
 
@@ -181,17 +183,17 @@ class HttpWorker(Worker):  # type: ignore[misc]
         beat = threading.Thread(target=self._beat_while_loading, name="beat", daemon=True)
         beat.start()
         metrics = Metrics(Shared(app.board.metrics, self.seat), pids=self._pids)
-        services = Services(
-            app.settings, metrics=metrics, read_indices=app.read_indices, secret=app.secret
-        )
         try:
+            services = Services(
+                app.settings, metrics=metrics, read_indices=app.read_indices, secret=app.secret
+            )
             services.open()
         except SearchBackError as error:
             app.board.tell_failure(error)
             leave(Arbiter.APP_LOAD_ERROR)
         reload_ = EveryWorker(app.board, parent=self.ppid)
         self._server = server = HttpServer(
-            create_app(services, reload=reload_),
+            create_app(services, reload=reload_, rates=RateTable(app.secret, app.rates)),
             self.sockets[0],
             bounds(app.settings),
             refused=metrics.count_refusal,

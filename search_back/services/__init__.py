@@ -12,6 +12,7 @@ from search_back.config import IndexOptions, ServerSettings
 from search_back.encoders import load_encoder
 from search_back.errors import ConfigError, SearchBackError, UnknownIndex
 from search_back.fetch import Fetcher
+from search_back.guard import KeyRing, Links
 from search_back.metrics import Metrics
 from search_back.services.encoders import EncoderPool
 from search_back.services.index import DEFAULT_MODEL, IndexService
@@ -34,7 +35,8 @@ class Services:
     """Everything a transport needs. Thread-safe.
 
     ``read_indices``: says again which indices to serve, when they are reloaded; None: the same.
-    ``secret``: shared by the processes that serve one address. Opens no index by itself.
+    ``secret``: shared by the processes that serve one address. ``keys``, ``links``: None where
+    whoever reaches the server may ask. Opens no index by itself.
     """
 
     def __init__(
@@ -73,7 +75,9 @@ class Services:
         )
         watched.indices(lambda: [index.state for index in self.indices.values()])
         self._read_indices = read_indices or (lambda: settings.indices)
-        self._secret = secret or secrets.token_bytes(32)
+        self.secret = secret or secrets.token_bytes(32)
+        self.keys = KeyRing(settings.keys_file) if settings.keys_file else None
+        self.links = Links(self.secret) if self.keys else None
         self._reloading = threading.Lock()
         self.warm = False
         self.indices: Mapping[str, IndexService] = {
@@ -124,7 +128,7 @@ class Services:
         self.warm = True
 
     def reload(self) -> dict[str, str]:
-        """Serve what the folders hold now, and the indices that the settings name now.
+        """Serve what the folders hold now, and the indices and keys that the settings name now.
 
         Requests under way end on what they began with. Returns what could not be reloaded, and
         why; it goes on as it was. Raises ``ConfigError`` where the settings cannot be read, and
@@ -134,6 +138,8 @@ class Services:
             wanted = self._read_indices()
             if not wanted:
                 raise ConfigError("there is no index to serve")
+            if self.keys is not None:
+                self.keys.reload()
             indices, failed = {}, {}
             for name, options in wanted.items():
                 index = self.indices.get(name)
@@ -170,5 +176,6 @@ class Services:
             encoders=self.encoders,
             metrics=self.metrics,
             settings=self.settings,
-            secret=self._secret,
+            secret=self.secret,
+            links=self.links,
         )

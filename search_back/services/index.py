@@ -19,6 +19,7 @@ from search_back.config import IndexOptions, ServerSettings
 from search_back.encoders import parse_name
 from search_back.errors import BadFolder, CorruptFile, IndexUnavailable, SearchBackError
 from search_back.files import INDEX_FILES
+from search_back.guard import Links
 from search_back.interfaces import Encoder
 from search_back.metrics import IndexState, Metrics
 from search_back.search import SearchEngine, check_encoder
@@ -54,7 +55,7 @@ class IndexService:
 
     Nothing is opened before it is needed or :meth:`open` is called. What cannot be opened is tried
     again, at most every ``RETRY_S`` seconds. ``secret``: shared by the processes that take each
-    other's cursors.
+    other's cursors. ``links``: signs the addresses of its pictures, where they need it.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class IndexService:
         metrics: Metrics,
         settings: ServerSettings,
         secret: bytes | None = None,
+        links: Links | None = None,
     ) -> None:
         self.name = name
         self.options = options
@@ -76,6 +78,7 @@ class IndexService:
         self._encoders = encoders
         self._metrics = metrics
         self._secret = secret
+        self._links = links
         self._text_model_failed = False
         self._opening = threading.Lock()
         self._state: _State | None = None
@@ -266,6 +269,10 @@ class IndexService:
 
     def search(self, query: Query) -> Page:
         return self._opened().engine.search(query)
+
+    def picture_query(self, id_: int) -> str:
+        """What the addresses of an item's pictures end in; empty where they are open to all."""
+        return "" if self._links is None else self._links.query(self.name, id_)
 
     def warm_up(self) -> None:
         """Load the encoder and touch the index, so that the first query need not wait.

@@ -74,7 +74,8 @@ class HttpServer(TcpWSGIServer):  # type: ignore[misc]
             connection_limit=2 * bounds.max_connections + 100,
             channel_timeout=round(bounds.idle_s),
             cleanup_interval=1,
-            clear_untrusted_proxy_headers=True,
+            # The app judges them, which must know that there were any.
+            clear_untrusted_proxy_headers=False,
             log_socket_errors=False,
             max_request_body_size=2 * bounds.max_body_bytes + 2**20,
             # select() ends at 1,024 file descriptors.
