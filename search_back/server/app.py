@@ -9,12 +9,13 @@ from flask_cors import CORS
 
 from search_back.guard import RateTable
 from search_back.server.admission import ADMIN, Admission
-from search_back.server.answers import EXPOSED_HEADERS
+from search_back.server.answers import EXPOSED_HEADERS, REQUEST_ID_HEADER
 from search_back.server.failures import add_error_handlers
 from search_back.server.front import front_blueprint
 from search_back.server.middleware import (
+    TIMEOUT_HEADER,
     collapse_slashes,
-    finish_response,
+    finisher,
     name_request,
     within_deadline,
 )
@@ -30,6 +31,10 @@ from search_back.server.routes import (
 from search_back.services import Services
 
 Reload = Callable[[], Mapping[str, str]]
+# So long a browser need not ask again whether a page may call.
+PREFLIGHT_S = 600
+# What a page of another origin may send along, beyond what it always may.
+ALLOWED_HEADERS = ["Authorization", "Content-Type", "X-API-Key", REQUEST_ID_HEADER, TIMEOUT_HEADER]
 
 
 def create_app(
@@ -53,7 +58,9 @@ def create_app(
         origins=list(settings.cors_origins),
         resources=f"^(?!{ADMIN}).*",
         methods=["GET", "HEAD", "OPTIONS", "POST"],
+        allow_headers=ALLOWED_HEADERS,
         expose_headers=EXPOSED_HEADERS,
+        max_age=PREFLIGHT_S,
     )
     app.register_blueprint(compat_blueprint(services))
     app.register_blueprint(search_blueprint(services))
@@ -64,7 +71,7 @@ def create_app(
     add_error_handlers(app, settings.limits, services.metrics.count_error)
     app.before_request(name_request)
     app.before_request(Admission(services, rates or RateTable(services.secret)))
-    app.after_request(finish_response)
+    app.after_request(finisher(keyed=services.keys is not None))
     in_time = within_deadline(app.wsgi_app, timeout_s=settings.request_timeout_s)
     traced = in_time if services.tracing is None else services.tracing.around(in_time)
     app.wsgi_app = behind_proxies(  # type: ignore[method-assign, assignment]

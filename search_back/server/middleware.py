@@ -12,16 +12,34 @@ from flask import Response, g, request
 
 from search_back.deadlines import deadline
 from search_back.server.answers import REQUEST_ID_HEADER
+from search_back.server.arrow import ARROW_STREAM
 from search_back.server.listening import ARRIVED
 
 WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 # The page loads nothing from elsewhere but the pictures that results point at, and talks to
 # whatever backend its address names.
-CONTENT_SECURITY_POLICY: Final = (
-    "default-src 'self'; img-src * data: blob:; connect-src *; object-src 'none'; "
-    "base-uri 'none'; frame-ancestors 'self'; form-action 'self'"
+CONTENT_SECURITY_POLICY: Final = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' http: https: data: blob:",
+        "connect-src 'self' http: https:",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
 )
-TIMEOUT_HEADER: Final = "HTTP_X_REQUEST_TIMEOUT"
+PAGE_HEADERS: Final = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), hid=(), microphone=(), "
+    "midi=(), payment=(), serial=(), usb=()",
+    "X-Frame-Options": "DENY",
+}
+TIMEOUT_HEADER: Final = "X-Request-Timeout"
+_TIMEOUT: Final = f"HTTP_{TIMEOUT_HEADER.upper().replace('-', '_')}"
+_ANSWERS: Final = frozenset({"application/json", ARROW_STREAM, "text/plain"})
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
@@ -31,15 +49,27 @@ def name_request() -> None:
     g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
 
-def finish_response(response: Response) -> Response:
-    headers = response.headers
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Referrer-Policy", "no-referrer")
-    if response.mimetype == "text/html":
-        headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-    if "request_id" in g:
-        headers[REQUEST_ID_HEADER] = g.request_id
-    return response
+def finisher(*, keyed: bool) -> Callable[[Response], Response]:
+    """Puts on every answer what a browser is to make of it.
+
+    ``keyed``: whether answers are for those who have a key, and must not outlive them in a cache.
+    """
+    caching = "no-store" if keyed else "no-cache"
+
+    def finish(response: Response) -> Response:
+        headers = response.headers
+        headers.setdefault("X-Content-Type-Options", "nosniff")
+        headers.setdefault("Referrer-Policy", "no-referrer")
+        if response.mimetype in _ANSWERS:
+            headers.setdefault("Cache-Control", caching)
+        if response.mimetype == "text/html":
+            for name, value in PAGE_HEADERS.items():
+                headers.setdefault(name, value)
+        if "request_id" in g:
+            headers[REQUEST_ID_HEADER] = g.request_id
+        return response
+
+    return finish
 
 
 def within_deadline(app: WSGI, *, timeout_s: float) -> WSGI:
@@ -50,7 +80,7 @@ def within_deadline(app: WSGI, *, timeout_s: float) -> WSGI:
 
     def timed(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         arrived = environ.get(ARRIVED) or time.monotonic()
-        with deadline(arrived + _timeout(environ.get(TIMEOUT_HEADER), timeout_s)):
+        with deadline(arrived + _timeout(environ.get(_TIMEOUT), timeout_s)):
             return app(environ, start_response)
 
     return timed
