@@ -10,6 +10,7 @@ from flask_cors import CORS
 from search_back.guard import RateTable
 from search_back.server.admission import ADMIN, Admission
 from search_back.server.answers import EXPOSED_HEADERS, REQUEST_ID_HEADER
+from search_back.server.compression import compress
 from search_back.server.failures import add_error_handlers
 from search_back.server.front import front_blueprint
 from search_back.server.middleware import (
@@ -71,6 +72,7 @@ def create_app(
     add_error_handlers(app, settings.limits, services.metrics.count_error)
     app.before_request(name_request)
     app.before_request(Admission(services, rates or RateTable(services.secret)))
+    app.after_request(compress)
     app.after_request(finisher(keyed=services.keys is not None))
     in_time = within_deadline(app.wsgi_app, timeout_s=settings.request_timeout_s)
     traced = in_time if services.tracing is None else services.tracing.around(in_time)
