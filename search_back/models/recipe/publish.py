@@ -42,7 +42,7 @@ def _write_files(work: WorkFolder, pictures: Path, folder: Path) -> None:
     shutil.copyfile(work.vocabulary, folder / VOCABULARY_FILE)
     config = json.dumps(OPEN_CLIP_CONFIG, indent=2) + "\n"
     (folder / CONFIG_FILE).write_text(config, encoding="utf-8")
-    write_weights(torch.load(work.checkpoint), folder / WEIGHTS_FILE)
+    write_weights(torch.load(work.checkpoint, weights_only=True), folder / WEIGHTS_FILE)
     samples = read_pictures(pictures)
     chosen = samples[:: max(1, len(samples) // _CHECKED)][:_CHECKED]
     source = load_source(EncoderSpec(MODEL_NAME, architecture=f"local-dir:{folder}"))

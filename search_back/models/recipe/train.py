@@ -92,7 +92,7 @@ def train(
             share = None if minutes is None else minutes * item.steps / total
             settings = TrainSettings(item, minutes=share, seed=number)
             _train_round(work, concepts, settings, last, file)
-        last = torch.load(file)
+        last = torch.load(file, weights_only=True)
     logs = [
         json.loads(work.round_log(number).read_text(encoding="utf-8"))
         for number in range(len(rounds))
