@@ -77,6 +77,7 @@ setup(
             "protobuf>=5.0",
             "pytest>=8.3",
             "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
             "pyyaml>=6.0",
             "schemathesis>=4.0",
             "sentencepiece>=0.2",
