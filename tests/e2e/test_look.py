@@ -111,7 +111,7 @@ def test_the_content_policy_is_in_force(open_page: OpenPage, watches: list[Watch
     watches[-1].forgive("Content Security Policy")
     see_start(page)
     policy = page.request.get(page.url).headers["content-security-policy"]
-    assert "default-src 'self'" in policy
+    assert "default-src 'none'" in policy
     assert "unsafe" not in policy
 
     broken = page.evaluate(

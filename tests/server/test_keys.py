@@ -127,6 +127,13 @@ def test_the_page_and_the_probes_need_none(guarded: Guarded, path: str) -> None:
     assert guarded.call("GET", path).status_code in (200, 503 if path == "/ready" else 200)
 
 
+def test_who_has_no_key_is_not_told_the_names_of_indices(
+    guarded: Guarded, client: FlaskClient
+) -> None:
+    assert set(guarded.call("GET", "/ready").json) == {"ready", "warm"}
+    assert set(client.get("/ready").json["indices"]) == {"emoji"}
+
+
 @pytest.mark.parametrize(("method", "path"), [("POST", "/nowhere"), ("PUT", "/knn-service")])
 def test_what_is_not_there_needs_none(guarded: Guarded, method: str, path: str) -> None:
     assert guarded.call(method, path).status_code == 405

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from flask import Blueprint, Response
 
@@ -28,7 +29,10 @@ def operations_blueprint(
         fine = services.warm and all(
             found["status"] in ("ready", "limited", "unopened") for found in indices.values()
         )
-        body = {"ready": fine, "warm": services.warm, "indices": indices}
+        body: dict[str, Any] = {"ready": fine, "warm": services.warm}
+        # Names and problems, which hold paths, are not for everyone where keys are in use.
+        if services.keys is None:
+            body["indices"] = indices
         return json_response(body, status=200 if fine else 503)
 
     @api.get("/metrics")
