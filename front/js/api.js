@@ -18,6 +18,8 @@
  * @property {boolean} use_mclip
  */
 
+import { askForKey, keyHeaders } from "./key.js";
+
 export class ApiError extends Error {
   /**
    * @param {"away" | "refused" | "failed" | "unreadable"} kind no answer; a 4xx; a 5xx; not what we asked for
@@ -58,11 +60,15 @@ export function createApi(back) {
     // A plain-text body spares a cross-origin request its preflight; the server parses JSON all the same.
     const ours = new URL(base).origin === location.origin;
     const type = ours ? "application/json" : "text/plain;charset=UTF-8";
-    const options = body && { method: "POST", headers: { "Content-Type": type }, body: JSON.stringify(body) };
+    const options = body && { method: "POST", body: JSON.stringify(body) };
+    const headers = () => ({ ...(body && { "Content-Type": type }), ...(ours && keyHeaders()) });
+    const send = () => fetch(join(base, path), { ...options, headers: headers(), signal });
     /** @type {Response} */
     let response;
     try {
-      response = await fetch(join(base, path), { ...options, signal });
+      response = await send();
+      // A backend that a link names is not asked for a key: it could be anybody's.
+      while (ours && response.status === 401 && (await askForKey())) response = await send();
     } catch (error) {
       signal?.throwIfAborted();
       throw new ApiError("away", `No answer from ${base}`);
