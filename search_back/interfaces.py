@@ -159,3 +159,13 @@ class StepTimer(Protocol):
     """Times a named step of a query, e.g. ``with timer("knn_index_time"): …``."""
 
     def __call__(self, step: str) -> AbstractContextManager[object]: ...
+
+
+class CacheObserver(Protocol):
+    """Is told whether a cache had what was asked of it; must be quick and safe for threads."""
+
+    def __call__(self, *, hit: bool) -> None: ...
+
+
+def nobody_looks(*, hit: bool) -> None:
+    """A ``CacheObserver`` that does nothing."""

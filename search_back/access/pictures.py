@@ -20,6 +20,7 @@ from PIL import Image
 from search_back.access.thumbnails import has_holes, shrink, to_jpeg, to_webp, whole_jpeg
 from search_back.config import Limits
 from search_back.errors import BadPicture, InvalidField, LimitExceeded
+from search_back.interfaces import CacheObserver, nobody_looks
 from search_back.pictures import open_header
 
 JPEG: Final = "image/jpeg"
@@ -49,8 +50,14 @@ class PictureAccess:
     """
 
     def __init__(
-        self, roots: Sequence[Path], limits: Limits, *, cache_bytes: int = 32 * 2**20
+        self,
+        roots: Sequence[Path],
+        limits: Limits,
+        *,
+        cache_bytes: int = 32 * 2**20,
+        observer: CacheObserver = nobody_looks,
     ) -> None:
+        self._observer = observer
         self._roots = tuple(Path(os.path.realpath(root)) for root in roots)
         self._limits = limits
         self._cache = _Cache(cache_bytes)
@@ -80,6 +87,7 @@ class PictureAccess:
             state = os.fstat(file.fileno())
             key = (str(path), state.st_mtime_ns, state.st_size, side)
             kept = self._cache.get(key)
+            self._observer(hit=kept is not None)
             if kept is None:
                 small = shrink(image, side)
                 kept = (to_webp(small), WEBP) if has_holes(small) else (to_jpeg(small), JPEG)

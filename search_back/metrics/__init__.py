@@ -25,7 +25,7 @@ from prometheus_client import (
 )
 
 from search_back.errors import SearchBackError
-from search_back.interfaces import StepTimer
+from search_back.interfaces import CacheObserver, StepTimer
 from search_back.metrics.processes import PARENT, BuildInfo, Processes
 from search_back.metrics.shared import Shared, leave_seat
 from search_back.metrics.steps import STEPS, WHOLE, summary
@@ -128,6 +128,11 @@ class Metrics:
             "Queries looked up in the cache of embeddings",
             ["tower", "result"],
         )
+        look_ups = counter(
+            "search_back_cache_lookups",
+            "What was looked up in the caches of an index: masks of filters, results, thumbnails",
+            ["cache", "result"],
+        )
         # Those that are few by nature are told from the start, so that their first is a rise.
         self._batches = {kind: batches.labels(kind) for kind in MODALITIES}
         self._queued = {kind: queued.labels(kind) for kind in MODALITIES}
@@ -135,6 +140,10 @@ class Metrics:
             (kind, hit): cache.labels(kind, "hit" if hit else "miss")
             for kind in MODALITIES
             for hit in (True, False)
+        }
+        self.look_up: Mapping[str, CacheObserver] = {
+            name: _LookUps(look_ups.labels(name, "hit"), look_ups.labels(name, "miss"))
+            for name in ("masks", "results", "thumbnails")
         }
         for reason in REFUSALS:
             self._refused.labels(reason)
@@ -218,6 +227,17 @@ class Metrics:
             for step in STEPS
         }
         return summary(costs)
+
+
+class _LookUps:
+    """Counts what is looked up in a cache: a ``CacheObserver``."""
+
+    def __init__(self, hits: Counter, misses: Counter) -> None:
+        self._hits = hits
+        self._misses = misses
+
+    def __call__(self, *, hit: bool) -> None:
+        (self._hits if hit else self._misses).inc()
 
 
 @contextmanager

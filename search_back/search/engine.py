@@ -8,7 +8,14 @@ from typing import Final
 import numpy as np
 
 from search_back.errors import InputError, NoSuchModality
-from search_back.interfaces import Encoder, Snapshot, StepTimer, VectorIndex
+from search_back.interfaces import (
+    CacheObserver,
+    Encoder,
+    Snapshot,
+    StepTimer,
+    VectorIndex,
+    nobody_looks,
+)
 from search_back.search.aesthetics import AESTHETIC_SCORE, draw_towards
 from search_back.search.compose import Composed, compose
 from search_back.search.cursor import CursorSeal, query_hash
@@ -43,6 +50,8 @@ class SearchEngine:
         detectors: Mapping[str, Detector] | None = None,
         rated: Mapping[int, FloatArray] | None = None,
         secret: bytes | None = None,
+        masks_observer: CacheObserver = nobody_looks,
+        results_observer: CacheObserver = nobody_looks,
     ) -> None:
         self._snapshot = snapshot
         self._encoder = encoder
@@ -50,8 +59,8 @@ class SearchEngine:
         self._text_encoders = text_encoders or {}
         self._detectors = detectors or {}
         self._rated = rated or {}
-        self._masks = FilterCache(_MASK_BYTES)
-        self._pager = Pager(ResultCache(), CursorSeal(secret))
+        self._masks = FilterCache(_MASK_BYTES, masks_observer)
+        self._pager = Pager(ResultCache(observer=results_observer), CursorSeal(secret))
 
     @property
     def snapshot(self) -> Snapshot:

@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from search_back.interfaces import CacheObserver, nobody_looks
 from search_back.types import FloatArray, IdArray
 
 Key = tuple[str, str]
@@ -44,7 +45,14 @@ class ResultCache:
     are shared, so their arrays are made read-only. Safe to call from several threads.
     """
 
-    def __init__(self, *, max_bytes: int = MAX_BYTES, max_count: int = MAX_COUNT) -> None:
+    def __init__(
+        self,
+        *,
+        max_bytes: int = MAX_BYTES,
+        max_count: int = MAX_COUNT,
+        observer: CacheObserver = nobody_looks,
+    ) -> None:
+        self._observer = observer
         self._max_bytes = max_bytes
         self._max_count = max_count
         self._lock = threading.Lock()
@@ -65,7 +73,8 @@ class ResultCache:
             ranking = self._rankings.get(key)
             if ranking is not None:
                 self._rankings.move_to_end(key)
-            return ranking
+        self._observer(hit=ranking is not None)
+        return ranking
 
     def put(self, key: Key, ranking: Ranking) -> None:
         """Keep a ranking, unless the one there looked at more candidates or it fits nowhere."""

@@ -212,7 +212,11 @@ class IndexService:
         heads = open_heads(self.name, self.options, snapshot.indices)
         return _State(
             snapshot,
-            PictureAccess(_roots(self.options, manifest), self._limits),
+            PictureAccess(
+                _roots(self.options, manifest),
+                self._limits,
+                observer=self._metrics.look_up["thumbnails"],
+            ),
             SearchEngine(
                 lambda: snapshot,
                 self._encoder,
@@ -221,6 +225,8 @@ class IndexService:
                 detectors=heads.detectors,
                 rated=heads.rated,
                 secret=self._secret,
+                masks_observer=self._metrics.look_up["masks"],
+                results_observer=self._metrics.look_up["results"],
             ),
             manifest,
             (*self._text_wishes(), *heads.detectors, *(["aesthetic_score"] if heads.rated else [])),

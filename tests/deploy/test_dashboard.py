@@ -111,6 +111,8 @@ def ask(url: str, picture: str, number: int) -> bool:
         {"text": "a", "indice_name": "broken"},
     ]
     found = [requests.post(f"{url}/knn-service", json=b, timeout=30).status_code for b in bodies]
+    search = {"query": "apple", "filter": "id < 30", "index": "index"}
+    requests.post(f"{url}/v1/search", json=search, timeout=30).raise_for_status()
     requests.post(f"{url}/admin/reload", timeout=60)
     return found == [200, 200, 400, 404, 503]
 

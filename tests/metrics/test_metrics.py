@@ -222,6 +222,16 @@ def test_reloads_are_counted_by_index() -> None:
     assert values["search_back_index_reloads_totalbfailed"] == 1
 
 
+def test_look_ups_are_counted_by_cache() -> None:
+    metrics = Metrics()
+    for hit in (True, False, False):
+        metrics.look_up["masks"](hit=hit)
+    values = samples(metrics)
+    assert values["search_back_cache_lookups_totalmaskshit"] == 1
+    assert values["search_back_cache_lookups_totalmasksmiss"] == 2
+    assert values["search_back_cache_lookups_totalresultshit"] == 0
+
+
 def test_what_is_watched_is_read_again_when_it_is_old() -> None:
     metrics, there = Metrics(), [1]
     metrics.watched.server(waiting=lambda: there[0], connections=lambda: 3)

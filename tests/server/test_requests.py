@@ -70,6 +70,25 @@ def test_the_wait_for_a_thread_is_part_of_a_request(app: Flask) -> None:
     assert values["search_back_request_seconds_sum{route=/health}"] >= 3.0
 
 
+def test_what_caches_of_an_index_had_is_counted(app: Flask) -> None:
+    client = app.test_client()
+    body = {"query": "a", "filter": "id < 30", "k": 2, "index": "emoji"}
+    cursor = client.post("/v1/search", json=body).json["cursor"]  # type: ignore[index]
+    client.post("/v1/search", json={**body, "cursor": cursor})
+    client.post("/v1/search", json={**body, "query": "b"})
+    for _ in range(3):
+        client.get("/indices/emoji/thumbnails/3")
+    values = counted(app)
+    found = {
+        cache: tuple(
+            values[f"search_back_cache_lookups_total{{cache={cache},result={result}}}"]
+            for result in ("hit", "miss")
+        )
+        for cache in ("masks", "results", "thumbnails")
+    }
+    assert found == {"masks": (2, 1), "results": (1, 2), "thumbnails": (2, 1)}
+
+
 def no_app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     raise AssertionError("nothing should get here")
 

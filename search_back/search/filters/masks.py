@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from search_back.interfaces import MetadataStore
+from search_back.interfaces import CacheObserver, MetadataStore, nobody_looks
 from search_back.search.filters.filter import Filter
 from search_back.types import IdArray, IdMask
 
@@ -42,8 +42,9 @@ class FilterCache:
     Threads that ask for the same mask at once wait for the one that works it out.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, observer: CacheObserver = nobody_looks) -> None:
         self._most = max_bytes
+        self._observer = observer
         self._bytes = 0
         self._known: OrderedDict[Hashable, tuple[IdMask, int]] = OrderedDict()
         self._running: dict[Hashable, Future[IdMask]] = {}
@@ -73,10 +74,12 @@ class FilterCache:
         with self._lock:
             if (known := self._known.get(key)) is not None:
                 self._known.move_to_end(key)
-                return known[0]
             running = self._running.get(key)
-            if running is None:
+            if known is None and running is None:
                 ours = self._running[key] = Future()
+        self._observer(hit=known is not None or running is not None)
+        if known is not None:
+            return known[0]
         if running is not None:
             return running.result()
         try:
