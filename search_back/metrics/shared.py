@@ -13,11 +13,15 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from prometheus_client import multiprocess, values
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+# All that the metrics of a server take, many times over: their labels are few by nature.
+_FILE_BYTES: Final = 1 << 20
+_KINDS: Final = ("counter", "histogram", "gauge_livesum", "gauge_livemin", "gauge_livemax")
 _merge: Callable[[list[str]], Iterable[Metric]] = multiprocess.MultiProcessCollector.merge
 
 
@@ -35,6 +39,8 @@ class Shared(Collector):
         it has been imported by then, in the parent of the processes, so the class that holds a
         value is replaced where the metrics look for it.
         """
+        for kind in _KINDS:
+            _allocate(self.folder / f"{kind}_{self.seat}.db")
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(self.folder)
         values.ValueClass = values.MultiProcessValue(  # type: ignore[no-untyped-call]
             lambda: self.seat
@@ -49,6 +55,16 @@ class Shared(Collector):
                 if path.stat().st_size:
                     files.append(str(path))
         return _merge(files)
+
+
+def _allocate(path: Path) -> None:
+    """Have the room of a file set aside, or raise ``OSError`` where there is none.
+
+    The files are mapped: a value that the disk has no room for would end the process.
+    """
+    with open(path, "ab") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, _FILE_BYTES)
 
 
 def leave_seat(folder: Path, seat: int) -> None:

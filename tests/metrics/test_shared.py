@@ -132,6 +132,16 @@ def test_every_metric_has_its_help_and_its_type(tmp_path: Path) -> None:
     assert values["process_cpu_seconds_total"] > 0
 
 
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="needs posix_fallocate")
+def test_files_have_their_room_from_the_start_and_need_no_more(tmp_path: Path) -> None:
+    run(tmp_path, 1, requests=1, up={"a": True})
+    files = list(tmp_path.glob("*.db"))
+    assert len(files) == 5
+    for file in files:
+        assert file.stat().st_size == 2**20
+        assert file.stat().st_blocks * 512 >= 2**20, f"{file.name} has holes"
+
+
 def test_a_file_that_has_just_been_made_is_no_trouble(tmp_path: Path) -> None:
     (tmp_path / "counter_9.db").touch()
     values, _ = run(tmp_path, 1, requests=1)
