@@ -123,5 +123,6 @@ def _import_sdk() -> None:
         raise ConfigError(
             "traces need OpenTelemetry, which is not installed",
             value=error.name,
-            remedy="pip install 'search_back[tracing]', or leave --otlp-endpoint out",
+            remedy="pip install 'search_back[tracing]', or leave out --otlp-endpoint and "
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
         ) from error

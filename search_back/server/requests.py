@@ -35,8 +35,12 @@ def watch_requests(app: Flask, metrics: Metrics, tracing: Tracing | None, *, log
         status = response.status_code
         metrics.count_request(route(), method=request.method, status=status, seconds=seconds)
         if tracing is not None:
-            method = known_method(request.method)
-            tracing.answered(route(), method=method, status=status, request_id=g.request_id)
+            tracing.answered(
+                route(),
+                method=known_method(request.method),
+                status=status,
+                request_id=g.get("request_id", ""),
+            )
         if log:
             _log(response, seconds)
         return response

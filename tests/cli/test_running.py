@@ -170,3 +170,18 @@ def test_clients_that_leave_early_do_no_harm(live: LiveServer) -> None:
     for thread in threads:
         thread.join()
     assert requests.get(f"{live.url}/indices-list", timeout=30).json() == ["index"]
+
+
+def test_a_model_that_nobody_knows_stops_the_start_in_one_line(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "i", unit_rows(5))
+    options = ["--port", "0", "--index-folder", str(folder), "--workers", "2"]
+    done = subprocess.run(
+        [sys.executable, "-m", "search_back.cli", "back", *options, "--clip-model", "nonsense"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: no model of that name (got: nonsense)")
+    assert "Traceback" not in done.stderr
