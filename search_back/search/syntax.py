@@ -20,7 +20,7 @@ So a line of ordinary words is one text of weight 1.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
@@ -57,18 +57,22 @@ class Part:
 
 def parse_query(text: str) -> tuple[Part, ...]:
     """The parts of a line, one at least. Raises ``InvalidField`` for ``query`` with the place."""
-    parts = []
+    return tuple(parts_of(text))
+
+
+def parts_of(text: str) -> Iterator[Part]:
+    """The same one after another, for those who stop before the end of a line of millions."""
     sign, start = 1, _blanks(text, 0)
-    if not text[start:]:
+    if start == len(text):
         raise _invalid("the query is empty", text, 0, "write what to look for")
     if leading := _SIGN.match(text, start):
         sign, start = _sign(leading), _blanks(text, leading.end())
     while True:
         stop, part = _term(text, start, sign)
-        parts.append(part)
+        yield part
         following = _SIGN.match(text, _blanks(text, stop))
         if following is None:
-            return tuple(parts)
+            return
         sign, start = _sign(following), _blanks(text, following.end())
 
 

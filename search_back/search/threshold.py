@@ -8,11 +8,14 @@ from search_back.interfaces import VectorIndex
 from search_back.types import FloatArray, IdArray
 
 BLOCK = 4096
+_FLOAT32 = np.finfo(np.float32)
 
 
 def above(similarities: FloatArray, least: float) -> int:
     """How many of ``(n,)`` falling similarities are at least ``least``: those before it."""
-    return int(np.searchsorted(-similarities, -np.float32(least), side="right"))
+    # Beyond what float32 holds, nothing or everything is near enough all the same.
+    held = np.float32(min(max(least, float(_FLOAT32.min)), float(_FLOAT32.max)))
+    return int(np.searchsorted(-similarities, -held, side="right"))
 
 
 def rescored(index: VectorIndex, vector: FloatArray, ids: IdArray) -> FloatArray:

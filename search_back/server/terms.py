@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 
 from search_back.access import decode_base64_picture
 from search_back.errors import InvalidField, LimitExceeded
-from search_back.search import Part, parse_query
+from search_back.search import Part, parts_of
 from search_back.server.schemas import KnnRequest, SearchRequest, TermModel
 from search_back.services import Services
 from search_back.types import EmbeddingTerm, FloatArray, ImageTerm, ItemTerm, Term, TextTerm
@@ -43,7 +44,7 @@ class TermReader:
         """All terms, of a list or of a line."""
         query = asked.query
         if isinstance(query, str):
-            parts = parse_query(query)
+            parts = tuple(islice(parts_of(query), self._limits.max_query_terms + 1))
             self._check_counts(len(parts), sum(part.kind == "url" for part in parts))
             return tuple(self._part(part) for part in parts)
         if not query:

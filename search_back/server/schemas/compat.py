@@ -11,6 +11,7 @@ from search_back.server.schemas.bodies import (
     MAX_ID,
     Body,
     Flag,
+    Numbers,
     OptionalText,
     Pictures,
     null_is,
@@ -28,7 +29,7 @@ class KnnRequest(Body):
         None, description="A picture file in base64, with or without `data:` before it."
     )
     image_url: OptionalText = Field(None, description="Where a picture is: http, https or data.")
-    embedding_input: list[float] | None = Field(
+    embedding_input: Numbers | None = Field(
         None, description="A vector of the index's length, of any norm but 0."
     )
     id: Annotated[int, Field(ge=0, le=MAX_ID)] | None = Field(
@@ -62,7 +63,9 @@ class KnnRequest(Body):
 class MetadataRequest(Body):
     """The ids whose metadata is wanted, in that order."""
 
-    ids: list[int] = Field(description="Those that the index does not have are told so.")
+    ids: list[int] = Field(
+        fail_fast=True, description="Those that the index does not have are told so."
+    )
     indice_name: OptionalText = Field(
         None, description="An index; the first one where it is left out."
     )

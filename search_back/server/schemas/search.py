@@ -11,12 +11,16 @@ from search_back.server.schemas.bodies import (
     MAX_ID,
     Body,
     Flag,
+    Names,
+    Numbers,
     OptionalText,
     Pictures,
     null_is,
 )
 
 Id = Annotated[int, Field(ge=0, le=MAX_ID)]
+# Above any max_query_terms: those past it are not even checked.
+MAX_TERMS = 10_000
 KINDS = ("text", "image", "image_url", "embedding", "id")
 
 
@@ -31,7 +35,7 @@ class TermModel(Body):
         None, description="A picture file in base64, with or without `data:` before it."
     )
     image_url: str | None = Field(None, description="Where a picture is: http, https or data.")
-    embedding: list[float] | None = Field(
+    embedding: Numbers | None = Field(
         None, description="A vector of the index's length, of any norm but 0."
     )
     id: Id | None = Field(None, description="An item of the index.")
@@ -52,7 +56,8 @@ class SearchRequest(Body):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     query: Annotated[
-        Annotated[list[TermModel], Tag(BRANCHES[0])] | Annotated[str, Tag(BRANCHES[1])],
+        Annotated[list[TermModel], Field(max_length=MAX_TERMS), Tag(BRANCHES[0])]
+        | Annotated[str, Tag(BRANCHES[1])],
         Discriminator(lambda value: BRANCHES[isinstance(value, str)]),
     ] = Field(description="Terms, or a line such as `2:golden retriever + #543 - leash`.")
     index: OptionalText = Field(None, description="Its name; the first one where it is left out.")
@@ -63,7 +68,7 @@ class SearchRequest(Body):
         None, description="How many hits, at most; 40 where it is left out."
     )
     cursor: OptionalText = Field(None, description="From an earlier answer: go on behind it.")
-    columns: list[str] | None = Field(
+    columns: Names | None = Field(
         None, description="Metadata columns of the hits; those the index is served with if null."
     )
     pictures: Annotated[Pictures, null_is("link")] = Field(
@@ -82,7 +87,7 @@ class SearchRequest(Body):
     diversity: Annotated[Annotated[float, Field(ge=0, le=1)], null_is(0.0)] = Field(
         0.0, description="0: nearest first; towards 1: ever less like those before."
     )
-    facets: list[str] = Field([], description="Columns whose values among the hits are counted.")
+    facets: Names = Field([], description="Columns whose values among the hits are counted.")
     use_mclip: Flag = Field(False, description="Read words by the multilingual model.")
     use_safety_model: Flag = Field(False, description="Leave out what it finds unsafe.")
     use_violence_detector: Flag = Field(False, description="Leave out what it finds violent.")
