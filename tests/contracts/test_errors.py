@@ -81,7 +81,7 @@ def test_likewise_in_metadata(client: FlaskClient, body: Any, field: str) -> Non
 def test_a_million_mistakes_make_a_short_answer(client: FlaskClient) -> None:
     answer = client.post("/knn-service", data=json.dumps({"embedding_input": ["x"] * 10_000}))
     assert answer.status_code == 400
-    assert len(answer.json["errors"]) == 20
+    assert [error["field"] for error in answer.json["errors"]] == ["embedding_input.0"]
     assert len(answer.data) < 5000
 
 
