@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint, Response
 
 import search_back
+from search_back.errors import ConfigError
 from search_back.server.answers import json_response
 from search_back.server.description import readiness
 from search_back.services import Services
@@ -46,9 +47,12 @@ def operations_blueprint(
 
     @api.post("/admin/reload")
     def reload_indices() -> Response:
-        failed = reload()
+        try:
+            failed = reload()
+        except ConfigError as error:  # told as the processes of one server tell each other
+            failed = {"": str(error)}
         body = {
-            "reloaded": [name for name in services.indices if name not in failed],
+            "reloaded": [name for name in services.indices if not failed.keys() & {name, ""}],
             "failed": dict(failed),
         }
         return json_response(body, status=503 if failed else 200)
