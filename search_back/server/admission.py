@@ -19,7 +19,12 @@ from search_back.services import Services
 ADMIN: Final = "/admin/"
 KEY_HEADER: Final = "X-API-Key"
 # Open to all, and cheap enough not to be counted.
-OPEN: Final = frozenset({"front.config", "front.page", "operations.health", "operations.ready"})
+OPEN: Final = frozenset(
+    {
+        *("documents.docs", "documents.document", "front.config", "front.page"),
+        *("operations.health", "operations.ready"),
+    }
+)
 METRICS: Final = frozenset({"operations.metrics", "operations.metrics_summary"})
 PICTURES: Final = frozenset({"indices.picture", "indices.thumbnail"})
 # Of what is not asked for with GET; whatever is not here needs the scope "write".

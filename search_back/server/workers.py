@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
 
@@ -63,10 +64,12 @@ def supervise(
         app = Supervised(settings, listener, board, ready=ready, read_indices=read_indices)
         try:
             Supervisor(app).run()
-        except SystemExit as stopped:
-            if stopped.code and (failure := board.failure()) is not None:
+        except (SystemExit, HaltServer) as stopped:
+            # The latter where another process failed to start while the first was seen to.
+            failed = isinstance(stopped, HaltServer) or stopped.code
+            if failed and (failure := board.failure()) is not None:
                 raise failure from None
-            if stopped.code and os.getpid() == app.parent:
+            if failed and os.getpid() == app.parent:
                 raise
     LOGGER.info("stopped")
 
@@ -103,8 +106,6 @@ class Supervised(BaseApplication):  # type: ignore[misc]
 
     def load_config(self) -> None:
         chosen = {
-            # A descriptor of its own, since gunicorn closes what it is given.
-            "bind": f"fd://{os.dup(self.listener.fileno())}",
             "workers": number_of_workers(self.settings),
             "worker_class": HttpWorker,
             "timeout": SILENT_S,
@@ -145,6 +146,11 @@ class PlainLogger(Logger):  # type: ignore[misc]
 
 class Supervisor(Arbiter):  # type: ignore[misc]
     """gunicorn's parent process; its SIGHUP reloads the indices and no process."""
+
+    def __init__(self, app: Supervised) -> None:
+        super().__init__(app)
+        # One of its own, since gunicorn closes what it listens to.
+        self.LISTENERS = [app.listener.dup()]
 
     def handle_hup(self) -> None:
         self.kill_workers(signal.SIGHUP)

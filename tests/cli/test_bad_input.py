@@ -110,7 +110,9 @@ def test_an_unknown_model(tmp_path: Path, chain: Chain) -> None:
     assert "ViT-Z/1" in said
     assert "ViT-B/32" in said
     said = fails(
-        *("back", "--index-folder", chain.index, "--port", 0, "--clip-model", "ViT-Z/1"), status=2
+        *("back", "--index-folder", chain.index, "--port", 0, "--clip-model", "ViT-Z/1"),
+        *("--server", "waitress"),
+        status=2,
     )
     assert "ViT-Z/1" in said
 
@@ -141,10 +143,11 @@ def test_memory_and_factory_that_make_no_sense(chain: Chain, tmp_path: Path) -> 
 
 def test_an_index_folder_without_index(tmp_path: Path) -> None:
     (tmp_path / "i").mkdir()
-    said = fails("back", "--index-folder", tmp_path / "i", "--port", 0)
+    back = ("back", "--port", 0, "--server", "waitress", "--index-folder")
+    said = fails(*back, tmp_path / "i")
     assert str(tmp_path / "i") in said
     assert "search-back index" in said
-    assert str(tmp_path / "j") in fails("back", "--index-folder", tmp_path / "j", "--port", 0)
+    assert str(tmp_path / "j") in fails(*back, tmp_path / "j")
 
 
 def test_a_port_in_use_is_said_before_anything_is_loaded(tmp_path: Path) -> None:

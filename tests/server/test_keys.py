@@ -26,6 +26,8 @@ NEEDS = {
     ("/", "GET"): None,
     ("/<path:path>", "GET"): None,
     ("/config.json", "GET"): None,
+    ("/docs", "GET"): None,
+    ("/openapi.json", "GET"): None,
     ("/health", "GET"): None,
     ("/ready", "GET"): None,
     ("/metrics", "GET"): "read",
