@@ -29,6 +29,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import statistics
 import sys
 import tempfile
@@ -185,6 +186,8 @@ def main() -> None:
         own, ours_too = own[:at], own[at + 1 :]
     options = parser.parse_args(own)
     load_at_start = os.getloadavg()[0]
+    # Else the servers would outlive us.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory() as temporary:
         folders = prepare(options.work or Path(temporary), options.rows)
         say("exact answers")
