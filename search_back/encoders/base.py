@@ -20,7 +20,6 @@ _SHORT = 8
 """Tokens of a text; of texts twice as long half as many run together."""
 IMAGE_BATCH = 16
 """Pictures that go through a tower at once on a CPU: more would leave its caches."""
-IMAGE_BATCH = 64
 
 TextPositions = Literal["to_end", "unpadded", "all"]
 """Which positions a text tower must run.

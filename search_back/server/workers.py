@@ -149,8 +149,7 @@ class Supervisor(Arbiter):  # type: ignore[misc]
 
     def __init__(self, app: Supervised) -> None:
         super().__init__(app)
-        # One of its own, since gunicorn closes what it listens to.
-        self.LISTENERS = [app.listener.dup()]
+        self.LISTENERS = [app.listener]
 
     def handle_hup(self) -> None:
         self.kill_workers(signal.SIGHUP)

@@ -137,6 +137,7 @@ class HttpServer(TcpWSGIServer):  # type: ignore[misc]
 
     def drain(self, grace_s: float, tick: Callable[[], None] = lambda: None) -> bool:
         """Take no more connections, answer what is under way; whether it all ended in time."""
+        self._stop_listening()
         self.draining = True
         began = time.monotonic()
         while (spent := time.monotonic() - began) < grace_s:
@@ -154,6 +155,14 @@ class HttpServer(TcpWSGIServer):  # type: ignore[misc]
         for channel in list(self.active_channels.values()):
             channel.handle_close()
         super().close()
+
+    def _stop_listening(self) -> None:
+        """From now on connections are refused; those that the kernel has taken are served."""
+        before = -1
+        while len(self.active_channels) != before:
+            before = len(self.active_channels)
+            self.handle_accept()
+        wasyncore.dispatcher.close(self)
 
     def _idle(self) -> list[JsonChannel]:
         return [channel for channel in self.active_channels.values() if not channel.busy]
