@@ -17,12 +17,13 @@ class BoundedDispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
 
     @property
     def waiting(self) -> int:
-        """Requests that no thread has taken up yet."""
-        return len(self.queue)
+        """Requests for which there is no thread: not those that one is just waking up for."""
+        idle: int = len(self.threads) - self.stop_count - self.active_count
+        return max(0, len(self.queue) - max(0, idle))
 
     def offer(self, channel: JsonChannel) -> bool:
         """Queue the channel's request, unless too many wait."""
-        if len(self.queue) >= self._max_waiting:
+        if self.waiting >= self._max_waiting:
             return False
         self.add_task(channel)
         return True

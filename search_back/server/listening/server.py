@@ -154,7 +154,9 @@ class HttpServer(TcpWSGIServer):  # type: ignore[misc]
     def close(self) -> None:
         for channel in list(self.active_channels.values()):
             channel.handle_close()
-        super().close()
+        # A thread still at work would write to whatever has the number of a closed descriptor.
+        if not self.task_dispatcher.threads:
+            super().close()
 
     def _stop_listening(self) -> None:
         """From now on connections are refused; those that the kernel has taken are served."""
