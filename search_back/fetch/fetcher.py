@@ -91,6 +91,9 @@ class Fetcher:
             )
         try:
             return self._follow(url)
+        except FetchFailed:
+            deadlines.check("the picture had come")
+            raise
         finally:
             self._slots.release()
 

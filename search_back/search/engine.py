@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from search_back import deadlines
 from search_back.errors import InputError, NoSuchModality
 from search_back.interfaces import (
     CacheObserver,
@@ -85,7 +86,7 @@ class SearchEngine:
         )
         ranker = Ranker(
             query,
-            lambda: self._drawn(composed().vector, query),
+            lambda: self._ready(composed().vector, query),
             detectors=[self._detectors[wish] for wish in query.wishes if wish in self._detectors],
             snapshot=snapshot,
             index=index,
@@ -121,8 +122,9 @@ class SearchEngine:
             next=section.next,
         )
 
-    def _drawn(self, vector: FloatArray, query: Query) -> FloatArray:
-        """The query, drawn towards what people rated as it asks."""
+    def _ready(self, vector: FloatArray, query: Query) -> FloatArray:
+        """The query, drawn towards what people rated as it asks; while there is time left."""
+        deadlines.check("the index was searched")
         rated = None if (score := query.aesthetic_score) is None else self._rated.get(score)
         return vector if rated is None else draw_towards(vector, rated, query.aesthetic_weight)
 

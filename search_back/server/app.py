@@ -18,6 +18,7 @@ from search_back.server.middleware import (
     collapse_slashes,
     finisher,
     name_request,
+    refuse_late,
     within_deadline,
 )
 from search_back.server.proxies import behind_proxies
@@ -71,6 +72,7 @@ def create_app(
     app.register_blueprint(front_blueprint(services))
     add_error_handlers(app, settings.limits, services.metrics.count_error)
     app.before_request(name_request)
+    app.before_request(refuse_late)
     app.before_request(Admission(services, rates or RateTable(services.secret)))
     app.after_request(compress)
     app.after_request(finisher(keyed=services.keys is not None))

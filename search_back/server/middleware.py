@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from flask import Response, g, request
 
-from search_back.deadlines import deadline
+from search_back import deadlines
 from search_back.server.answers import REQUEST_ID_HEADER
 from search_back.server.arrow import ARROW_STREAM
 from search_back.server.listening import ARRIVED
@@ -49,6 +49,14 @@ def name_request() -> None:
     g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
 
+def refuse_late() -> None:
+    """Give up a request that has waited for a thread until its time was over.
+
+    Raises ``DeadlineExceeded``: whoever sent it has gone, and others wait.
+    """
+    deadlines.check("it was begun")
+
+
 def finisher(*, keyed: bool) -> Callable[[Response], Response]:
     """Puts on every answer what a browser is to make of it.
 
@@ -80,7 +88,7 @@ def within_deadline(app: WSGI, *, timeout_s: float) -> WSGI:
 
     def timed(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         arrived = environ.get(ARRIVED) or time.monotonic()
-        with deadline(arrived + _timeout(environ.get(_TIMEOUT), timeout_s)):
+        with deadlines.deadline(arrived + _timeout(environ.get(_TIMEOUT), timeout_s)):
             return app(environ, start_response)
 
     return timed

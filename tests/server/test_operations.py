@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import search_back
 from search_back.config import IndexOptions, ServerSettings
 from search_back.errors import BadFolder
 from search_back.server.app import create_app
+from search_back.server.listening import ARRIVED
 from search_back.services import Services
 from tests.conftest import Chain
 from tests.folders import unit_rows, write_folder
@@ -169,3 +172,22 @@ def test_every_answer_has_the_name_of_its_request(client: FlaskClient) -> None:
     assert len(odd) == 32
     refusal = client.post("/v1/search", data="nonsense")
     assert len(refusal.headers["X-Request-Id"]) == 32
+
+
+def test_a_request_is_given_up_when_its_time_is_over(client: FlaskClient) -> None:
+    late = {"environ_overrides": {ARRIVED: time.monotonic() - 5}}
+    told = client.get("/indices-list", headers={"X-Request-Timeout": "4"}, **late)
+    assert (told.status_code, told.json["code"]) == (504, "deadline_exceeded")
+    in_time = client.get("/indices-list", headers={"X-Request-Timeout": "40"}, **late)
+    assert in_time.status_code == 200
+
+
+def test_what_waits_for_another_server_is_given_up_in_time(client: FlaskClient) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/a.jpg"
+        told = client.post(
+            "/v1/search", data=json.dumps({"query": url}), headers={"X-Request-Timeout": "0.3"}
+        )
+    assert (told.status_code, told.json["code"]) == (504, "deadline_exceeded")
