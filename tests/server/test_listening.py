@@ -71,8 +71,7 @@ def run() -> Iterator[Callable[..., Running]]:
     for running, thread, listener in started:
         running.go_on.set()
         running.stop.set()
-        if not running.ended:
-            running.server.pull_trigger()
+        running.server.pull_trigger()
         thread.join(30)
         listener.close()
         assert not thread.is_alive()

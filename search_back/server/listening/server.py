@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -65,6 +66,8 @@ class HttpServer(TcpWSGIServer):  # type: ignore[misc]
         self.bounds = bounds
         self.refused = refused
         self.draining = False
+        self._waking = threading.RLock()  # a signal may wake it while it closes
+        self._closed = False
         adjustments = Adjustments(
             sockets=[listener],
             threads=bounds.threads,
@@ -154,9 +157,19 @@ class HttpServer(TcpWSGIServer):  # type: ignore[misc]
     def close(self) -> None:
         for channel in list(self.active_channels.values()):
             channel.handle_close()
-        # A thread still at work would write to whatever has the number of a closed descriptor.
-        if not self.task_dispatcher.threads:
+        with self._waking:
+            self._closed = True
             super().close()
+
+    def pull_trigger(self) -> None:
+        """Wake the thread that reads. Any thread may, at any time.
+
+        Once the server is closed this does nothing: it would write to whatever got the number of
+        the descriptor since.
+        """
+        with self._waking:
+            if not self._closed:
+                super().pull_trigger()
 
     def _stop_listening(self) -> None:
         """From now on connections are refused; those that the kernel has taken are served."""
