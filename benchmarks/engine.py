@@ -42,6 +42,7 @@ from vectors import write_folder
 from search_back.files import read_json
 from search_back.index import open_index
 from search_back.index.build import BuildSettings, build
+from search_back.index.coarse import quantiser_parameters
 from search_back.index.embeddings import Vectors, open_embeddings
 from search_back.index.exact import Questions, exact_neighbours
 from search_back.index.faiss_index import FaissIndex
@@ -275,7 +276,8 @@ def lists_for_recall(index: FaissIndex, queries: Any, truth: Any) -> int | None:
     for number in range(ivf.nlist):
         size = ivf.invlists.list_size(number)
         owner[faiss.rev_swig_ptr(ivf.invlists.get_ids(number), size)] = number
-    _, order = ivf.quantizer.search(queries, ivf.nlist)
+    every = quantiser_parameters(ivf, ivf.nlist)
+    _, order = ivf.quantizer.search(queries, ivf.nlist, params=every)
     rank = np.argsort(order, axis=1)
     needed = np.take_along_axis(rank, owner[truth], axis=1) + 1
     return int(np.quantile(needed, TARGET, method="inverted_cdf"))

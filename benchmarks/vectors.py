@@ -69,13 +69,24 @@ class World:
 
     def items(self, count: int, *, part: int = 0) -> Iterator[tuple[Rows, Rows]]:
         """Blocks of pictures and of their captions, ``(≤ BLOCK, d)`` unit rows each."""
+        rng = np.random.default_rng([self.seed, part, 1])
+        for shared, pictures in self._pictured(count, part):
+            yield pictures, self._embed(rng, self.captions, shared)
+
+    def pictures_of(self, count: int, *, part: int = 0) -> Iterator[Rows]:
+        """The pictures of :meth:`items`, in half the time."""
+        for _, pictures in self._pictured(count, part):
+            yield pictures
+
+    def _pictured(self, count: int, part: int) -> Iterator[tuple[Rows, Rows]]:
+        """Blocks of meanings and of pictures that show them."""
         rng = np.random.default_rng([self.seed, part])
         for start in range(0, count, BLOCK):
             n = min(BLOCK, count - start)
             own = SPREAD * rng.standard_normal((n, MEANING), dtype=np.float32)
             meaning = self._clusters[rng.choice(len(self._clusters), n, p=self._popularity)] + own
             shared = _unit(meaning @ self._lift)
-            yield self._embed(rng, self.pictures, shared), self._embed(rng, self.captions, shared)
+            yield shared, self._embed(rng, self.pictures, shared)
 
     def _embed(self, rng: np.random.Generator, tower: Tower, shared: Rows) -> Rows:
         noise = rng.standard_normal((len(shared), self.dimension), dtype=np.float32)
@@ -105,7 +116,7 @@ def write_folder(folder: Path, rows: int, *, queries: int = 2_000, seed: int = 0
             shape=(n, world.dimension),
         )
         at = 0
-        for block, _ in world.items(n, part=part + 1):
+        for block in world.pictures_of(n, part=part + 1):
             pictures[at : at + len(block)] = block
             at += len(block)
         pictures.flush()

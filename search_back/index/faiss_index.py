@@ -42,6 +42,9 @@ class FaissIndex:
         # faiss passes the selector of a call through an id map only if nothing else is between.
         self._map: Any | None = top if isinstance(top, faiss.IndexIDMap) else None
         self._inner: Any = faiss.downcast_index(top.index) if self._map is not None else top
+        # Asking faiss for a number takes microseconds, which a query of 300 of them feels.
+        self._dimension = int(index.d)
+        self._is_l2 = bool(index.metric_type == faiss.METRIC_L2)
         self._stored = StoredVectors(self._inner)
         self._scan = Scan(self._inner, self._stored)
         self._lists = ListsOfRows(self._inner, self.ivf) if self.ivf is not None else None
@@ -51,7 +54,7 @@ class FaissIndex:
 
     @property
     def dimension(self) -> int:
-        return int(self._index.d)
+        return self._dimension
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
@@ -101,7 +104,7 @@ class FaissIndex:
         Both are ``(n, min(k, ids that may be found))``. L2 indices are answered in inner
         products, ``1 - distance / 2`` for unit vectors.
         """
-        if queries.ndim != 2 or queries.shape[1] != self.dimension:
+        if queries.ndim != 2 or queries.shape[1] != self._dimension:
             raise DimensionMismatch(
                 f"the index holds {self.dimension}-d vectors", value=queries.shape
             )
@@ -112,7 +115,6 @@ class FaissIndex:
         if k <= 0:
             empty = (len(queries), 0)
             return np.empty(empty, np.float32), np.empty(empty, np.int64)
-        queries = np.ascontiguousarray(queries, dtype=np.float32)
         if self._threads:
             # The number belongs to the calling thread, so each has to set it.
             self._faiss.omp_set_num_threads(self._threads)
@@ -126,7 +128,7 @@ class FaissIndex:
 
     def _search(self, queries: FloatArray, k: int, parameters: Any) -> tuple[FloatArray, IdArray]:
         scores, places = self._inner.search(queries, k, params=parameters)
-        if self._index.metric_type == self._faiss.METRIC_L2:
+        if self._is_l2:
             scores = np.float32(1) - scores / np.float32(2)
         return scores, places
 

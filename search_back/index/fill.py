@@ -7,9 +7,10 @@ from typing import Any, Final, Protocol
 
 from search_back.errors import ConfigError, CorruptFile
 from search_back.files import publish
+from search_back.index.coarse import place_centres, prepare
 from search_back.index.embeddings import Vectors
 
-POINTS_PER_LIST_TRAINED: Final = 40
+POINTS_PER_LIST_TRAINED: Final = 24
 POINTS_TRAINED: Final = 20_000  # at least, for the codes
 
 
@@ -77,13 +78,17 @@ def make(factory: str, dimension: int) -> Any:
     import faiss
 
     try:
-        return faiss.index_factory(dimension, factory, faiss.METRIC_INNER_PRODUCT)
+        index = faiss.index_factory(dimension, factory, faiss.METRIC_INNER_PRODUCT)
     except RuntimeError as error:
         raise ConfigError(
             "faiss cannot make that index",
             value=factory,
             remedy=str(error).rsplit("Error: ", 1)[-1].strip(),
         ) from error
+    ivf = faiss.try_extract_index_ivf(index)
+    if ivf is not None:
+        prepare(ivf)
+    return index
 
 
 def write(index: Any, path: Path) -> None:
@@ -111,12 +116,21 @@ def _unfinished(path: Path, vectors: Vectors) -> Any | None:
 
 
 def _train(index: Any, vectors: Vectors, memory: int, progress: Progress, step: str) -> None:
+    import faiss
+
     if index.is_trained:
         return
     points = _training_points(index, vectors, memory)
     progress.start(step, points)
     sample, _ = vectors.sample(points)
-    index.train(sample)
+    place_centres(index, sample)
+    # k-means of codes is a thousand small steps, in which several threads wait for each other.
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        index.train(sample)
+    finally:
+        faiss.omp_set_num_threads(threads)
     progress.advance(points)
 
 

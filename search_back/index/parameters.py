@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from search_back.index.coarse import quantiser_parameters
 from search_back.index.plan import SearchSettings
 
 
@@ -34,7 +35,10 @@ def call_parameters(
         return faiss.IndexRefineSearchParameters(k_factor=k_factor, base_index_params=inner)
     if isinstance(index, faiss.IndexIVF):
         nprobe = max(settings.nprobe or int(index.nprobe), least_nprobe(index, breadth))
-        return faiss.SearchParametersIVF(nprobe=min(nprobe, int(index.nlist)), sel=selector)
+        nprobe = min(nprobe, int(index.nlist))
+        return faiss.SearchParametersIVF(
+            nprobe=nprobe, sel=selector, quantizer_params=quantiser_parameters(index, nprobe)
+        )
     if isinstance(index, faiss.IndexHNSW):
         ef = max(settings.ef_search or int(index.hnsw.efSearch), breadth, k)
         return faiss.SearchParametersHNSW(efSearch=int(min(ef, index.ntotal)), sel=selector)

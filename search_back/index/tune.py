@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from search_back.index.coarse import centres_scored
 from search_back.index.faiss_index import FaissIndex
 from search_back.index.measure import LADDER, MANY, Exam, Exams
 from search_back.index.parameters import least_nprobe
@@ -144,6 +145,7 @@ def _cost(index: FaissIndex, settings: SearchSettings, k: int) -> float:
     scanned = 0.0
     if ivf is not None and settings.nprobe is not None:
         scanned = settings.nprobe * len(index) / ivf.nlist * ivf.code_size
+        candidates += centres_scored(ivf, settings.nprobe)
     elif settings.ef_search is not None:
         scanned = float(settings.ef_search * RANDOM_READ_BYTES)
     return scanned + candidates * RANDOM_READ_BYTES

@@ -31,7 +31,7 @@ def vectors() -> FloatArray:
     return normalise(np.random.default_rng(4).standard_normal((N + 2 * MORE, D)))
 
 
-@pytest.fixture(params=["Flat", "IVF16,PQ8x4fs,Refine(SQfp16)", "HNSW16"])
+@pytest.fixture(params=["Flat", "IVF16(PQ8x4fs,RFlat),PQ8x4fs,Refine(SQfp16)", "HNSW16"])
 def folder(tmp_path: Path, vectors: FloatArray, request: pytest.FixtureRequest) -> Path:
     write_embeddings(tmp_path / "first", vectors[:N], parts=2)
     write_embeddings(tmp_path / "more", vectors[N : N + MORE])

@@ -179,14 +179,14 @@ def test_a_factory_that_faiss_does_not_know(tmp_path: Path, vectors: FloatArray)
     ("count", "dimension", "memory", "expected"),
     [
         (2_000, 192, "4G", "Flat"),
-        (1_000_000, 512, "4G", "IVF2048,PQ128x4fsr,Refine(SQfp16)"),
-        (1_000_000, 512, "1G", "IVF2048,PQ256x4fsr,Refine(SQ8)"),
-        (1_000_000, 512, "600M", "IVF2048,PQ128x4fsr,Refine(SQ8)"),
-        (1_000_000, 512, "550M", "IVF2048,SQ8"),
-        (200_000, 512, "1G", "IVF1024,PQ128x4fsr,Refine(SQfp16)"),
-        (1_000_000, 510, "4G", "IVF2048,PQ255x4fsr,Refine(SQfp16)"),
-        (1_000_000, 512, "200M", "OPQ128_512,IVF2048,PQ128x8np"),
-        (1_000_000, 333, "4G", "IVF2048,SQfp16"),
+        (1_000_000, 512, "4G", "IVF8192(PQ256x4fs,RFlat),PQ128x4fsr,Refine(SQfp16)"),
+        (1_000_000, 512, "1G", "IVF8192(PQ256x4fs,RFlat),PQ256x4fsr,Refine(SQ8)"),
+        (1_000_000, 512, "600M", "IVF8192(PQ256x4fs,RFlat),PQ128x4fsr,Refine(SQ8)"),
+        (1_000_000, 512, "570M", "IVF8192(PQ256x4fs,RFlat),SQ8"),
+        (200_000, 512, "1G", "IVF2048(PQ256x4fs,RFlat),PQ128x4fsr,Refine(SQfp16)"),
+        (1_000_000, 510, "4G", "IVF8192(PQ255x4fs,RFlat),PQ255x4fsr,Refine(SQfp16)"),
+        (1_000_000, 512, "200M", "OPQ128_512,IVF8192(PQ256x4fs,RFlat),PQ128x8np"),
+        (1_000_000, 333, "4G", "IVF8192,SQfp16"),
         (20_000, 512, "100K", ConfigError),
     ],
 )
@@ -212,19 +212,19 @@ def test_the_best_kind_takes_less_than_half_of_a_graph(count: int) -> None:
 
 def test_a_high_recall_is_not_left_to_8_bits() -> None:
     sure = choose(10**6, 512, memory=2**30, build_memory=2**40, recall=0.99)
-    assert sure.factory == "IVF2048,SQfp16"
+    assert sure.factory == "IVF8192(PQ256x4fs,RFlat),SQfp16"
 
 
 def test_the_memory_of_the_build_bounds_the_kind() -> None:
     choice = choose(10**6, 512, memory=4 * 2**30, build_memory=2 * 2**30)
-    assert choice.factory == "IVF2048,PQ256x4fsr,Refine(SQ8)"
+    assert choice.factory == "IVF8192(PQ256x4fs,RFlat),PQ256x4fsr,Refine(SQ8)"
     with pytest.raises(ConfigError, match="current-memory-available"):
         choose(10**6, 512, memory=4 * 2**30, build_memory=2**20)
 
 
 def test_lists_have_enough_points() -> None:
     for count in (1, 30, 1_000, 10**6, 10**8):
-        assert number_of_lists(count) == 1 or count / number_of_lists(count) >= 39
+        assert number_of_lists(count) == 1 or count / number_of_lists(count) >= 60
 
 
 @pytest.mark.parametrize("text", ["", "4X", "-1G", "0", "many"])

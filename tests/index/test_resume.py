@@ -25,7 +25,7 @@ from search_back.vectors import normalise
 from search_back.workfolder import holding
 from tests.index.test_build import D, write_embeddings
 
-FACTORY = "IVF32,PQ8x4fs,Refine(SQ8)"
+FACTORY = "IVF32(PQ8x4fs,RFlat),PQ8x4fs,Refine(SQ8)"
 # Dies by SIGKILL at the n-th time that it touches a file of the folder; says how often it did.
 BUILD = """
 import os, sys
