@@ -1,46 +1,49 @@
 /**
- * The backend over HTTP. Every failure is an `ApiError`, or the `AbortError` of a cancelled request.
+ * The backend over HTTP: the one module that fetches. Every failure is an `ApiError`, or the `AbortError`
+ * of a cancelled request. A backend without /v1 is clip-retrieval's: it searches for one thing at a time.
  *
- * @typedef {Record<string, unknown> & {id: number | string}} Item columns of one picture
- * @typedef {Item & {similarity: number}} Hit
+ * @typedef {Record<string, unknown>} Columns the metadata of one picture
  * @typedef {{base: string, index: string, urlColumn: string}} Config
+ * @typedef {{name: string, type: string, returned: boolean}} Column
  *
- * @typedef {object} Request the body of /knn-service, by the names of the wire
- * @property {string} [text]
+ * @typedef {object} IndexInfo what a backend with /v1 tells about an index; an older one tells its name only
+ * @property {string} name
+ * @property {Column[]} columns
+ * @property {string[]} wishes the optional models that there are
+ *
+ * @typedef {{modern: boolean, indices: IndexInfo[]}} Offer
+ *
+ * @typedef {object} Hit
+ * @property {string} id
+ * @property {number} similarity
+ * @property {Columns} metadata
  * @property {string} [image] base64
- * @property {string} [image_url]
- * @property {number | string} [id]
- * @property {"image" | "text"} modality
- * @property {number} num_images
- * @property {number} num_result_ids
- * @property {string} [indice_name]
- * @property {boolean} deduplicate
- * @property {boolean} use_mclip
+ * @property {string} [thumbnail_url]
+ * @property {string} [picture_url]
  */
 
+import { parseExactly, wireId } from "./json.js";
 import { askForKey, keyHeaders } from "./key.js";
+import { t } from "./language.js";
 
 export class ApiError extends Error {
   /**
    * @param {"away" | "refused" | "failed" | "unreadable"} kind no answer; a 4xx; a 5xx; not what we asked for
    * @param {string} message
    * @param {string[]} details
+   * @param {number} status of HTTP; 0 where there is none
    */
-  constructor(kind, message, details = []) {
+  constructor(kind, message, details = [], status = 0) {
     super(message);
     this.kind = kind;
     this.details = details;
+    this.status = status;
   }
 }
 
 /** @param {string} base @param {string} path */
 export function join(base, path) {
   return `${base.replace(/\/+$/, "")}/${path.replace(/^\/+/, "")}`;
-}
-
-/** Ids beyond exact numbers stay strings. @param {number | string} id */
-export function wireId(id) {
-  return /^\d+$/.test(String(id)) && Number.isSafeInteger(Number(id)) ? Number(id) : id;
 }
 
 /** @param {string} back a backend named in the address bar, or "" */
@@ -71,37 +74,71 @@ export function createApi(back) {
       while (ours && response.status === 401 && (await askForKey())) response = await send();
     } catch (error) {
       signal?.throwIfAborted();
-      throw new ApiError("away", `No answer from ${base}`);
+      throw new ApiError("away", t("No answer from {base}", { base }));
     }
     return readAnswer(response, signal);
   }
 
+  /** @type {Promise<Offer> | undefined} */
+  let offered;
+  /** What there is to search; asked once, and again after a failure. @returns {Promise<Offer>} */
+  const offer = () =>
+    (offered ??= loadOffer(call).catch((error) => {
+      offered = undefined;
+      throw error;
+    }));
+
   return {
     config,
-    /** @param {AbortSignal} [signal] @returns {Promise<string[]>} */
-    async indices(signal) {
-      return asList(await call("indices-list", signal)).map(String);
+    offer,
+    /** @param {object} body @param {AbortSignal} [signal] @returns {Promise<Answer>} */
+    async search(body, signal) {
+      const answer = Object(await call("v1/search", signal, body));
+      if (!Array.isArray(answer.hits)) throw new ApiError("unreadable", t("The answer holds no hits"));
+      const hits = answer.hits.map((/** @type {any} */ hit) => ({ ...hit, id: String(hit.id), metadata: hit.metadata ?? {} }));
+      return { hits, cursor: answer.cursor ?? null, facets: answer.facets ?? {} };
     },
-    /** @param {Request} request @param {AbortSignal} [signal] @returns {Promise<Hit[]>} */
-    async search(request, signal) {
-      const answer = await call("knn-service", signal, { ...request, images: "link" });
-      return /** @type {Hit[]} */ (asList(answer));
+    /** The route of clip-retrieval: everything found at once. @param {object} body @param {AbortSignal} [signal] */
+    async knn(body, signal) {
+      const answer = await call("knn-service", signal, { ...body, images: "link" });
+      return asList(answer).map((hit) => hitOf(Object(hit)));
     },
     /**
      * The columns of each id, in order; null where the server knows none.
-     * @param {(number | string)[]} ids
+     * @param {string[]} ids
      * @param {string} index
      * @param {AbortSignal} [signal]
-     * @returns {Promise<(Record<string, unknown> | null)[]>}
+     * @returns {Promise<(Columns | null)[]>}
      */
     async metadata(ids, index, signal) {
       const body = { ids: ids.map(wireId), ...(index && { indice_name: index }), images: "link" };
-      const rows = /** @type {Item[]} */ (asList(await call("metadata", signal, body)));
+      const rows = /** @type {any[]} */ (asList(await call("metadata", signal, body)));
       const byId = new Map(rows.map((row) => [String(row.id), row.metadata]));
-      return ids.map((id) => /** @type {Record<string, unknown>} */ (byId.get(String(id)) ?? null));
+      return ids.map((id) => byId.get(id) ?? null);
+    },
+    /** A whole picture, for what is done with it here. @param {string} address @returns {Promise<Blob>} */
+    async picture(address) {
+      try {
+        const response = await fetch(address);
+        if (response.ok) return await response.blob();
+      } catch {
+        // Told below, as every other failure is.
+      }
+      throw new ApiError("away", t("The picture cannot be had from {address}", { address }));
     },
   };
 }
+
+/**
+ * @typedef {object} Answer
+ * @property {Hit[]} hits
+ * @property {string | null} cursor where the next page begins
+ * @property {Record<string, Facet>} facets
+ *
+ * @typedef {{value: string | number | boolean | null, count: number}} FacetValue
+ * @typedef {{least: string | number | null, greatest: string | number | null, edges: (string | number)[], counts: number[]}} FacetRange
+ * @typedef {FacetValue[] | FacetRange} Facet
+ */
 
 /** @typedef {ReturnType<typeof createApi>} Api */
 
@@ -130,25 +167,59 @@ async function loadConfig(back) {
   };
 }
 
+/**
+ * A row of /knn-service or /metadata: the columns, merged with what belongs to the picture.
+ * @param {Columns} row
+ * @returns {Hit}
+ */
+export function hitOf({ id, similarity, image, thumbnail_url, picture_url, ...metadata }) {
+  /** @param {unknown} value */
+  const text = (value) => (typeof value === "string" && value ? value : undefined);
+  return {
+    id: String(id),
+    similarity: Number(similarity),
+    metadata,
+    image: text(image),
+    thumbnail_url: text(thumbnail_url),
+    picture_url: text(picture_url),
+  };
+}
+
+/** @param {(path: string, signal?: AbortSignal) => Promise<unknown>} call @returns {Promise<Offer>} */
+async function loadOffer(call) {
+  try {
+    const indices = /** @type {any[]} */ (asList(await call("v1/indices")));
+    return {
+      modern: true,
+      indices: indices.map(({ name, columns, wishes }) => ({ name, columns: columns ?? [], wishes: wishes ?? [] })),
+    };
+  } catch (error) {
+    const isOld = error instanceof ApiError && (error.status === 404 || error.kind === "unreadable");
+    if (!isOld) throw error;
+  }
+  const names = asList(await call("indices-list"));
+  return { modern: false, indices: names.map((name) => ({ name: String(name), columns: [], wishes: [] })) };
+}
+
 /** @param {Response} response @param {AbortSignal | undefined} signal */
 async function readAnswer(response, signal) {
   /** @type {any} */
   let data = null;
   try {
-    data = await response.json();
+    data = parseExactly(await response.text());
   } catch {
     signal?.throwIfAborted();
   }
   if (response.ok && data !== null) return data;
   const fields = Array.isArray(data?.errors) ? data.errors : [];
   const details = fields.map((/** @type {any} */ e) => `${e.field}: ${e.message}`);
-  const message = String(data?.message ?? `The server answered ${response.status} ${response.statusText}`.trim());
-  if (response.ok) throw new ApiError("unreadable", "The answer is not JSON");
-  throw new ApiError(response.status < 500 ? "refused" : "failed", message, details);
+  const message = String(data?.message ?? t("The server answered {status}", { status: `${response.status} ${response.statusText}`.trim() }));
+  if (response.ok) throw new ApiError("unreadable", t("The answer is not JSON"));
+  throw new ApiError(response.status < 500 ? "refused" : "failed", message, details, response.status);
 }
 
 /** @param {unknown} data @returns {unknown[]} */
 function asList(data) {
   if (Array.isArray(data)) return data;
-  throw new ApiError("unreadable", String(Object(data).message ?? "The answer is not a list"));
+  throw new ApiError("unreadable", String(Object(data).message ?? t("The answer is not a list")));
 }

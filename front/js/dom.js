@@ -34,6 +34,52 @@ export function stamp(id) {
 }
 
 /**
+ * A new element; `null` and `false` leave an attribute or a child out.
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {Record<string, string | number | boolean | null>} [attributes]
+ * @param {(Node | string | null | false)[]} children
+ * @returns {HTMLElementTagNameMap[K]}
+ */
+export function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== null && value !== false) element.setAttribute(name, value === true ? "" : String(value));
+  }
+  element.append(...children.filter((child) => child !== null && child !== false));
+  return element;
+}
+
+/** One of the page's drawings. @param {string} name */
+export function icon(name) {
+  const space = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(space, "svg");
+  const use = document.createElementNS(space, "use");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  use.setAttribute("href", `#i-${name}`);
+  svg.append(use);
+  return svg;
+}
+
+/** Styles of a part that is not always needed; there once the promise is. @param {string} name @returns {Promise<void>} */
+export function withStyles(name) {
+  const href = `css/${name}.css`;
+  if (document.head.querySelector(`link[href="${href}"]`)) return Promise.resolve();
+  const link = make("link", { rel: "stylesheet", href });
+  return new Promise((resolve) => {
+    link.addEventListener("load", () => resolve());
+    link.addEventListener("error", () => resolve());
+    document.head.append(link);
+  });
+}
+
+/** Is something being typed there, so that keys are letters? @param {EventTarget | null} target */
+export function isTyping(target) {
+  return target instanceof Element && target.matches("input:not([type=range], [type=checkbox], [type=radio]), select, textarea");
+}
+
+/**
  * A click that the page may answer itself, not one meant to open a tab.
  * @param {MouseEvent} event
  */

@@ -5,12 +5,13 @@
  * @property {string} id
  * @property {string} caption
  * @property {string} score
+ * @property {number} similarity
  * @property {string} src address of the picture to show; "" where there is none
  * @property {string} href address of the whole picture; "" where there is none
- * @property {import("./api.js").Item} item every column, as the server sent it
+ * @property {import("./api.js").Columns} metadata
  */
 
-import { join } from "./api.js";
+import { hitOf, join } from "./api.js";
 
 const CAPTION_COLUMNS = ["caption", "name", "title", "text", "TEXT"];
 
@@ -20,39 +21,39 @@ const CAPTION_COLUMNS = ["caption", "name", "title", "text", "TEXT"];
  * @returns {Result}
  */
 export function resultOf(hit, config) {
+  const { id, similarity, metadata } = hit;
   return {
-    id: String(hit.id),
-    caption: captionOf(hit),
-    score: typeof hit.similarity === "number" ? hit.similarity.toFixed(3) : "",
+    id,
+    caption: captionOf(metadata),
+    score: Number.isFinite(similarity) ? similarity.toFixed(3) : "",
+    similarity,
     ...pictureOf(hit, config),
-    item: hit,
+    metadata,
   };
 }
 
-/** @param {import("./api.js").Item} item */
-export function captionOf(item) {
+/** @param {import("./api.js").Columns} metadata */
+export function captionOf(metadata) {
   for (const column of CAPTION_COLUMNS) {
-    const value = item[column];
+    const value = metadata[column];
     if (typeof value === "string" && value.trim()) return value.trim();
   }
   return "";
 }
 
 /**
- * @param {import("./api.js").Item} item
+ * @param {Pick<import("./api.js").Hit, "metadata" | "image" | "thumbnail_url" | "picture_url">} hit
  * @param {import("./api.js").Config} config
  */
-export function pictureOf(item, { base, urlColumn }) {
-  const address = webAddress(item[urlColumn], base);
-  const whole = typeof item.picture_url === "string" ? webAddress(join(base, item.picture_url), base) : "";
-  const { image, thumbnail_url: thumbnail } = item;
-  if (typeof thumbnail === "string") {
-    const size = devicePixelRatio > 1.25 ? 512 : 256;
-    const src = new URL(join(base, thumbnail));
-    src.searchParams.set("size", String(size));
+export function pictureOf({ metadata, image, thumbnail_url, picture_url }, { base, urlColumn }) {
+  const address = webAddress(metadata[urlColumn], base);
+  const whole = picture_url ? webAddress(join(base, picture_url), base) : "";
+  if (thumbnail_url) {
+    const src = new URL(join(base, thumbnail_url));
+    src.searchParams.set("size", devicePixelRatio > 1.25 ? "512" : "256");
     return { src: src.href, href: whole || address };
   }
-  if (typeof image === "string" && image) return { src: `data:image/jpeg;base64,${image}`, href: whole || address };
+  if (image) return { src: `data:image/jpeg;base64,${image}`, href: whole || address };
   return { src: whole || address, href: whole || address };
 }
 
@@ -65,4 +66,31 @@ function webAddress(value, base) {
   if (typeof value !== "string" || !value || !URL.canParse(value, base)) return "";
   const url = new URL(value, base);
   return url.protocol === "http:" || url.protocol === "https:" ? url.href : "";
+}
+
+/**
+ * What an item of the index looks like, asked for once.
+ * @param {import("./api.js").Api} api
+ * @param {() => string} index the one that is searched
+ */
+export function lookUpWith(api, index) {
+  /** @type {Map<string, Promise<{src: string, caption: string}>>} */
+  const known = new Map();
+  /** @param {string} id */
+  async function ask(id) {
+    try {
+      const config = await api.config();
+      const [row] = await api.metadata([id], index() || config.index);
+      const hit = hitOf({ ...row, id });
+      return { src: pictureOf(hit, config).src, caption: captionOf(hit.metadata) };
+    } catch {
+      return { src: "", caption: "" };
+    }
+  }
+  return (/** @type {string} */ id) => {
+    const key = `${index()} ${id}`;
+    const answer = known.get(key) ?? ask(id);
+    known.set(key, answer);
+    return answer;
+  };
 }

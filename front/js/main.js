@@ -1,43 +1,66 @@
 /**
  * Wiring. What the user does changes the state (the address bar holds it), the state is searched for, and
- * the views are drawn from what was found: always in this direction.
+ * the views are drawn from what was found: always in this direction. What is not needed at once comes with
+ * its first use, from `dialogs/`.
  */
 
 import { createApi } from "./api.js";
-import { mountControls, showIndices } from "./controls.js";
+import { mountChips } from "./chips.js";
+import { mountControls, showOffer } from "./controls.js";
 import { byId, isPlainClick } from "./dom.js";
 import { mountIncoming } from "./incoming.js";
-import { captionOf, pictureOf } from "./item.js";
-import { NOTHING_FOUND, inWords, showMessage, toast } from "./messages.js";
+import { lookUpWith } from "./item.js";
+import { speak, t } from "./language.js";
+import { inWords, nothingFound, showMessage, toast } from "./messages.js";
+import { mountOnDemand } from "./on-demand.js";
 import { shrink } from "./picture.js";
 import { mountQueryInput } from "./query-input.js";
 import { mountEndlessScroll, mountResults } from "./results.js";
 import { createSearch } from "./search.js";
 import { showExamples } from "./start.js";
-import { NO_QUERY, byAddress, byId as queryById, byPicture, createState, hasQuery, readUrl } from "./state.js";
+import { createState } from "./state.js";
 import { showStatus } from "./status.js";
+import { address, item, labelOf, withTerm } from "./terms.js";
 import { mountTheme } from "./theme.js";
+import { readUrl } from "./url.js";
+
+await speak();
 
 const api = createApi(readUrl(location.search).back);
 const search = createSearch(api);
 const state = createState((now, returned) => search.run(now, returned));
+const lookUpAnywhere = lookUpWith(api, () => state.get().index);
+const onDemand = mountOnDemand({ api, search, state, add });
+let composes = true;
 
 mountTheme();
 mountControls(state);
-mountResults({ search, state });
+mountResults({
+  search,
+  state,
+  doing: {
+    similarLink: (id) => state.link({ terms: [item(id)], threshold: null }),
+    similar: (id) => state.ask([item(id)]),
+    weigh: (id, weight) => state.ask(withTerm(state.get().terms, item(id, weight))),
+    open: onDemand.openResult,
+    missing: search.broken,
+  },
+});
 mountEndlessScroll(search);
-mountQueryInput({ state, lookUp, onFile });
+mountChips({ state, lookUp, onEdit: onDemand.editTerm });
+const box = mountQueryInput({ state, composes: () => composes, onFiles: (files) => takeFiles(files, true) });
 mountIncoming({
-  file: onFile,
-  address: (address) => state.go(byAddress(address)),
-  id: (id) => state.go(queryById(id)),
+  files: takeFiles,
+  address: (url, isAdded) => add([address(url)], isAdded),
+  id: (id, isAdded) => add([item(id)], isAdded),
+  canAdd: () => composes && state.get().terms.length > 0,
 });
 
 const home = byId("home", HTMLAnchorElement);
 home.addEventListener("click", (event) => {
   if (!isPlainClick(event)) return;
   event.preventDefault();
-  state.go(NO_QUERY);
+  state.go({ ...state.get(), terms: [], filter: "", threshold: null });
   byId("query", HTMLInputElement).focus();
 });
 
@@ -56,9 +79,10 @@ search.subscribe((view) => {
   showStatus(view);
   const notice = byId("notice", HTMLElement);
   const again = () => void search.run(state.get());
+  const { filter, threshold } = state.get();
   if (view.status === "error") showMessage(notice, inWords(view.error), again);
-  else if (view.status === "ready" && !view.hits.length) showMessage(notice, NOTHING_FOUND);
-  else showMessage(notice, null);
+  else if (view.status !== "ready" || view.results.length) showMessage(notice, null);
+  else showMessage(notice, nothingFound(Boolean(filter) || threshold !== null));
   showMessage(byId("more", HTMLElement), view.more === "error" ? inWords(view.moreError) : null, search.more);
 });
 addEventListener("online", () => search.get().status === "error" && search.run(state.get()));
@@ -67,50 +91,58 @@ state.subscribe(render);
 render();
 connect();
 search.run(state.get(), true);
-if (!hasQuery(state.get()) && matchMedia("(pointer: fine)").matches) byId("query", HTMLInputElement).focus();
+if (!state.get().terms.length && matchMedia("(pointer: fine)").matches) byId("query", HTMLInputElement).focus();
+document.documentElement.dataset.ready = "";
 
 function render() {
-  const now = state.get();
-  home.href = state.link(NO_QUERY);
-  const asked = now.text || now.picture?.name || now.imageUrl || (now.id && `like ${now.id}`);
+  const { terms } = state.get();
+  home.href = state.link({ terms: [], filter: "", threshold: null });
+  const asked = terms.map((term) => (term.weight < 0 ? "− " : "") + labelOf(term)).join(" + ").replaceAll("+ −", "−");
   document.title = asked ? `${asked} · search_back` : "search_back";
 }
 
 /** Learns what the server offers; tried again after a search that went well. */
 async function connect() {
   connected = true;
-  const config = await api.config();
-  const examples = (/** @type {string} */ first) => showExamples(state, state.get().index || config.index || first);
+  const notice = byId("notice", HTMLElement);
   try {
-    const names = await api.indices();
-    showIndices(state, names, config.index);
-    state.subscribe(() => examples(names[0] ?? ""));
-    examples(names[0] ?? "");
-    if (!hasQuery(state.get())) showMessage(byId("notice", HTMLElement), null);
+    const [config, offer] = await Promise.all([api.config(), api.offer()]);
+    composes = offer.modern;
+    const examples = () => showExamples(state, state.get().index || config.index || offer.indices[0]?.name || "");
+    showOffer(state, offer, config);
+    box.refresh();
+    state.subscribe(examples);
+    examples();
+    if (!state.get().terms.length) showMessage(notice, null);
   } catch (error) {
     connected = false;
     // A search under way tells of the trouble itself.
-    if (!hasQuery(state.get())) showMessage(byId("notice", HTMLElement), inWords(error), connect);
+    if (!state.get().terms.length) showMessage(notice, inWords(error), connect);
   }
 }
 
-/** @param {File} file */
-async function onFile(file) {
-  try {
-    state.go(byPicture(await shrink(file, file.name || "Picture")));
-  } catch (error) {
-    toast(inWords(error));
-  }
-}
-
-/** @param {string} id */
+/**
+ * What an item looks like: as a rule it is on the page, and its chip need not change its size later.
+ * @param {string} id
+ */
 async function lookUp(id) {
-  try {
-    const config = await api.config();
-    const [row] = await api.metadata([id], state.get().index || config.index);
-    const item = { ...row, id };
-    return { src: pictureOf(item, config).src, caption: captionOf(item) };
-  } catch {
-    return { src: "", caption: "" };
-  }
+  return search.get().results.find((result) => result.id === id) ?? lookUpAnywhere(id);
+}
+
+/** @param {File[]} files @param {boolean} isAdded */
+async function takeFiles(files, isAdded) {
+  const shrunk = await Promise.allSettled(files.map((file) => shrink(file, file.name || t("Picture"))));
+  for (const one of shrunk) if (one.status === "rejected") toast(inWords(one.reason));
+  const terms = shrunk.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+  if (terms.length) add(terms, isAdded);
+}
+
+/**
+ * Searches for these, or for these beside what is searched for already.
+ * @param {import("./terms.js").Term[]} terms
+ * @param {boolean} isAdded
+ */
+function add(terms, isAdded) {
+  if (!composes) state.ask(terms.slice(0, 1));
+  else state.ask(isAdded ? terms.reduce(withTerm, state.get().terms) : terms);
 }

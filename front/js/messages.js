@@ -1,7 +1,8 @@
 /** What goes wrong, in words, beside where it happened. */
 
 import { ApiError } from "./api.js";
-import { byId, part, stamp } from "./dom.js";
+import { byId, make, part, stamp } from "./dom.js";
+import { t } from "./language.js";
 import { UnreadablePicture } from "./picture.js";
 
 /**
@@ -14,24 +15,29 @@ import { UnreadablePicture } from "./picture.js";
 /** @param {unknown} error @returns {Words} */
 export function inWords(error) {
   if (error instanceof UnreadablePicture) {
-    return { title: "This is not a picture the browser can read", text: error.message };
+    return { title: t("This is not a picture the browser can read"), text: error.message };
   }
-  if (!(error instanceof ApiError)) return { title: "Something went wrong on this page", text: String(error) };
+  if (!(error instanceof ApiError)) return { title: t("Something went wrong on this page"), text: String(error) };
   const { message: text, details } = error;
   switch (error.kind) {
     case "away":
-      return { title: "The search server is away", text: `${text}. Check that it runs, then try again.` };
+      return { title: t("The search server is away"), text: t("{what}. Check that it runs, then try again.", { what: text }) };
     case "refused":
-      return { title: "The server could not take this search", text, details };
+      return { title: t("The server could not take this search"), text, details };
     case "failed":
-      return { title: "The server ran into a problem", text, details };
+      return { title: t("The server ran into a problem"), text, details };
     case "unreadable":
-      return { title: "The server's answer makes no sense here", text };
+      return { title: t("The server's answer makes no sense here"), text };
   }
 }
 
-/** @type {Words} */
-export const NOTHING_FOUND = { title: "Nothing found", text: "Try other words, another picture, or another index." };
+/** @param {boolean} isNarrowed whether filters or a cut-off leave things out @returns {Words} */
+export const nothingFound = (isNarrowed) => ({
+  title: t("Nothing found"),
+  text: isNarrowed
+    ? t("Nothing passes the filters. Widen or clear them.")
+    : t("Try other words, another picture, or another index."),
+});
 
 /**
  * Shows a message in a place of the page, or clears the place.
@@ -64,8 +70,11 @@ let fading;
 
 /** A word in passing, for what leaves the results as they are. @param {Words} words */
 export function toast({ title, text }) {
-  const place = byId("toast", HTMLElement);
+  document.getElementById("toast")?.remove();
+  const place = make("div", { id: "toast", role: "alert" });
+  // What lies beneath a modal dialog is neither seen nor heard.
+  (document.querySelector("dialog[open]") ?? document.body).append(place);
   place.textContent = text ? `${title}: ${text}` : title;
   clearTimeout(fading);
-  fading = setTimeout(() => place.replaceChildren(), 7000);
+  fading = setTimeout(() => place.remove(), 7000);
 }

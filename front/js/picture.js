@@ -1,14 +1,22 @@
 /** Makes a picture small enough to send: the server looks at a few hundred pixels a side at most. */
 
+import { picture } from "./terms.js";
+
 const MAX_SIDE = 512;
 const MAX_PNG = 400_000;
 
+/** The files of pictures that were scaled down, as long as the page lasts: a part of one is cut from these. */
+const originals = /** @type {Map<string, Blob>} */ (new Map());
+
 export class UnreadablePicture extends Error {}
+
+/** What a scaled-down picture was made from, where it is known. @param {string} data */
+export const originalOf = (data) => originals.get(data);
 
 /**
  * @param {Blob} file anything the browser can show
  * @param {string} name
- * @returns {Promise<import("./state.js").Picture>} raises `UnreadablePicture`
+ * @returns {Promise<import("./terms.js").Term>} raises `UnreadablePicture`
  */
 export async function shrink(file, name) {
   const address = URL.createObjectURL(file);
@@ -16,7 +24,9 @@ export async function shrink(file, name) {
     const image = new Image();
     image.src = address;
     await image.decode();
-    return { data: draw(image, file.type), name };
+    const data = draw(image, file.type);
+    originals.set(data, file);
+    return picture(data, name);
   } catch {
     throw new UnreadablePicture(name);
   } finally {

@@ -1,64 +1,93 @@
-/** The search bar: words or an address in the box, a picture beside it. */
+/**
+ * The search bar's box. A lone text is written in it; whatever else is searched for stands before it as
+ * chips, and what is written then is added to them.
+ */
 
-import { byId, part } from "./dom.js";
-import { NO_QUERY, byAddress, byText, hasQuery, isAddress } from "./state.js";
+import { byId, isTyping } from "./dom.js";
+import { t } from "./language.js";
+import { BadLine, formatLine, parseLine } from "./syntax.js";
+import { address, isAddress, isPlain, withTerm, words } from "./terms.js";
+
+/** @typedef {import("./terms.js").Term} Term */
 
 const form = byId("search", HTMLFormElement);
 const box = byId("query", HTMLInputElement);
-const chip = byId("query-picture", HTMLElement);
-const thumbnail = part(chip, "img", HTMLImageElement);
-const chipLabel = part(chip, ".chip-label", HTMLElement);
+const problem = byId("query-problem", HTMLElement);
+
+/** @type {Record<string, string>} */
+const REMEDIES = {
+  "the query is empty": "Write what to look for.",
+  "a weight is above 1000": "Use a smaller weight, or quote the words.",
+  "a quote is not closed": "Close the quote, or write two of them for one.",
+  "the quotes are empty": "Write something between the quotes.",
+  "a term is missing": "Write a term beside the sign, or quote a sign that is meant.",
+  "no item has so large an id": "No item has so large an id: quote it if words are meant.",
+  "a path": "A page cannot read a path: choose the picture, or drop it here.",
+};
 
 /**
  * @param {object} parts
  * @param {import("./state.js").PageState} parts.state
- * @param {(id: string) => Promise<{src: string, caption: string}>} parts.lookUp what an item looks like
- * @param {(file: File) => void} parts.onFile
+ * @param {() => boolean} parts.composes whether the backend takes several terms
+ * @param {(files: File[]) => void} parts.onFiles
  */
-export function mountQueryInput({ state, lookUp, onFile }) {
+export function mountQueryInput({ state, composes, onFiles }) {
   const file = byId("picture-file", HTMLInputElement);
-  const clearText = byId("clear-text", HTMLButtonElement);
+  const clear = byId("clear-text", HTMLButtonElement);
+  const hasChips = () => state.get().terms.length > 0 && !isPlain(state.get().terms);
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const text = box.value.trim();
-    if (isAddress(text)) state.go(byAddress(text));
-    else if (text) state.go(byText(text));
-    else if (hasQuery(state.get())) state.go({});
+    if (text) submit(text);
+    else if (state.get().terms.length) state.go({});
     else box.focus();
     if (matchMedia("(pointer: coarse)").matches) box.blur();
   });
   box.addEventListener("input", renderText);
-  clearText.addEventListener("click", () => {
-    empty();
-    box.focus();
-  });
-  part(chip, ".chip-clear", HTMLButtonElement).addEventListener("click", () => {
-    state.go(NO_QUERY);
+  clear.addEventListener("click", () => {
+    if (box.value) empty();
+    else state.ask([]);
     box.focus();
   });
   byId("choose-picture", HTMLButtonElement).addEventListener("click", () => file.click());
   file.addEventListener("change", () => {
-    if (file.files?.[0]) onFile(file.files[0]);
+    if (file.files?.length) onFiles([...file.files]);
     file.value = "";
   });
-  thumbnail.addEventListener("error", () => chip.classList.add("faceless"));
-
   addEventListener("keydown", (event) => {
-    const typing = event.target instanceof Element && event.target.matches("input, select, textarea");
-    if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey) {
+    if (event.key === "/" && !isTyping(event.target) && !event.ctrlKey && !event.metaKey && !isInDialog(event.target)) {
       event.preventDefault();
       box.focus();
       box.select();
-    } else if (event.key === "Escape" && event.target === box) {
+    } else if (event.target !== box) {
+      return;
+    } else if (event.key === "Escape") {
       event.preventDefault();
       if (box.value) empty();
-      else state.go(NO_QUERY);
+      else state.ask([]);
+    } else if ((event.key === "Backspace" || event.key === "ArrowLeft") && !box.value) {
+      lastChip()?.focus();
     }
   });
-
   state.subscribe(render);
-  render(state.get());
+  render();
+
+  /** @param {string} text */
+  function submit(text) {
+    /** @type {Term[]} */
+    let asked;
+    try {
+      asked = composes() ? readTerms(text) : [isAddress(text) ? address(text) : words(text)];
+    } catch (error) {
+      if (!(error instanceof BadLine)) throw error;
+      const remedy = t(REMEDIES[error.message] ?? error.message);
+      problem.textContent = t("{remedy} (character {position})", { remedy, position: error.position });
+      box.setAttribute("aria-invalid", "true");
+      return;
+    }
+    state.ask(composes() && hasChips() ? asked.reduce(withTerm, state.get().terms) : asked);
+  }
 
   function empty() {
     box.value = "";
@@ -66,44 +95,55 @@ export function mountQueryInput({ state, lookUp, onFile }) {
   }
 
   function renderText() {
-    const address = isAddress(box.value);
-    clearText.hidden = !box.value;
-    byId("address-hint", HTMLElement).hidden = !address;
-    byId("query-icon", SVGUseElement).setAttribute("href", address ? "#i-link" : "#i-search");
+    const isUrl = isAddress(box.value);
+    problem.replaceChildren();
+    box.removeAttribute("aria-invalid");
+    clear.hidden = !box.value && !hasChips();
+    clear.setAttribute("aria-label", box.value ? t("Clear the text") : t("Clear the search"));
+    byId("address-hint", HTMLElement).hidden = !isUrl;
+    byId("query-icon", SVGUseElement).setAttribute("href", isUrl ? "#i-link" : "#i-search");
   }
 
-  /** @param {import("./state.js").State} now */
-  function render(now) {
-    box.value = now.text;
+  function render() {
+    const { terms } = state.get();
+    const [only] = terms;
+    box.value = only && isPlain(terms) ? asLine(only.value) : "";
+    form.classList.toggle("has-chips", hasChips());
+    box.placeholder = hasChips()
+      ? composes() ? t("Add words or a picture address") : t("Search by words instead")
+      : t("Words or a picture address");
     renderText();
-    const { picture, imageUrl, id } = now;
-    chip.hidden = !(picture || imageUrl || id);
-    form.classList.toggle("has-picture", !chip.hidden);
-    box.placeholder = chip.hidden ? "Words or a picture address" : "Search by words instead";
-    if (picture) face(picture.data, picture.name);
-    else if (imageUrl) faceOfAddress(imageUrl);
-    else if (id) faceOfItem(id);
   }
 
-  /** @param {string} id */
-  async function faceOfItem(id) {
-    face("", `Item ${id}`);
-    const { src, caption } = await lookUp(id);
-    if (state.get().id === id) face(src, caption || `Item ${id}`);
+  /** Words as the box would read them. @param {string} text */
+  function asLine(text) {
+    return (composes() && formatLine([{ kind: "text", value: text, weight: 1 }])) || text;
   }
+
+  return {
+    /** Once it is known what the backend takes; what is being typed meanwhile stays. */
+    refresh() {
+      const [only] = state.get().terms;
+      if (box.value === (only && isPlain(state.get().terms) ? only.value : "")) render();
+    },
+  };
 }
 
-/** An old link may name anything; only a whole address is shown. @param {string} address */
-function faceOfAddress(address) {
-  if (isAddress(address)) face(address, new URL(address).hostname, address);
-  else face("", address);
+/** @param {string} text @returns {Term[]} */
+function readTerms(text) {
+  return parseLine(text).map(({ kind, value, weight }) => {
+    if (kind === "path") throw new BadLine("a path", text, text.indexOf(value));
+    return { kind, value, weight };
+  });
 }
 
-/** @param {string} src @param {string} label @param {string} title */
-function face(src, label, title = label) {
-  chip.classList.toggle("faceless", !src);
-  if (src) thumbnail.src = src;
-  else thumbnail.removeAttribute("src");
-  chipLabel.textContent = label;
-  chip.title = title;
+function lastChip() {
+  const faces = document.querySelectorAll("#terms .chip-face");
+  const last = faces[faces.length - 1];
+  return last instanceof HTMLElement ? last : undefined;
+}
+
+/** @param {EventTarget | null} target */
+function isInDialog(target) {
+  return target instanceof Element && target.closest("dialog") !== null;
 }

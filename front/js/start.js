@@ -1,7 +1,7 @@
 /** The empty page: a few searches to try. */
 
 import { byId, isPlainClick } from "./dom.js";
-import { byText } from "./state.js";
+import { words } from "./terms.js";
 
 const ANY = ["a dog playing in the snow", "city lights at night", "people laughing", "red flowers", "boats on a calm sea"];
 
@@ -22,12 +22,12 @@ export function showExamples(state, index) {
     ...examples.map((text) => {
       const link = document.createElement("a");
       link.textContent = text;
-      link.href = state.link(byText(text));
+      link.href = state.link({ terms: [words(text)] });
       link.dataset.action = "example";
       link.addEventListener("click", (event) => {
         if (!isPlainClick(event)) return;
         event.preventDefault();
-        state.go(byText(text));
+        state.ask([words(text)]);
       });
       const row = document.createElement("li");
       row.append(link);

@@ -1,6 +1,7 @@
 /** One quiet line: what is going on, or how much was found. */
 
 import { byId } from "./dom.js";
+import { counted, t } from "./language.js";
 
 const line = byId("status", HTMLElement);
 
@@ -11,14 +12,11 @@ export function showStatus(view) {
 }
 
 /** @param {import("./search.js").View} view */
-function sentence({ status, hits, broken }) {
-  if (status === "loading") return "Searching…";
-  if (status !== "ready" || !hits.length) return "";
-  const found = count(hits.length, "result");
-  return broken.size ? `${found} · ${count(broken.size, "picture")} missing` : found;
-}
-
-/** @param {number} n @param {string} what */
-function count(n, what) {
-  return `${n.toLocaleString("en")} ${what}${n === 1 ? "" : "s"}`;
+function sentence({ status, results, found, rest, broken }) {
+  if (status === "loading") return t("Searching…");
+  if (status !== "ready" || !results.length) return "";
+  const isAll = found !== null || !rest;
+  const n = found ?? results.length;
+  const told = isAll ? counted(n, "{n} result", "{n} results") : counted(n, "{n}+ result", "{n}+ results");
+  return broken.size ? `${told} · ${counted(broken.size, "{n} picture missing", "{n} pictures missing")}` : told;
 }

@@ -1,6 +1,7 @@
 /** The button that swaps light and dark; the colours themselves are CSS variables. */
 
 import { byId, part } from "./dom.js";
+import { t } from "./language.js";
 import { remember } from "./prefs.js";
 
 const system = matchMedia("(prefers-color-scheme: dark)");
@@ -14,7 +15,7 @@ export function mountTheme() {
   const icon = part(button, "use", SVGUseElement);
   const render = () => {
     const dark = current() === "dark";
-    const label = dark ? "Use the light theme" : "Use the dark theme";
+    const label = dark ? t("Use the light theme") : t("Use the dark theme");
     button.setAttribute("aria-label", label);
     button.title = label;
     icon.setAttribute("href", dark ? "#i-sun" : "#i-moon");

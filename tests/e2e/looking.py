@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Response, expect
 
 PAGE_OF_RESULTS = 60
-FOUND = re.compile(r"^[\d,]+ results?")
+FOUND = re.compile(r"^[\d,]+\+? results?")
 
 
 class Watch:
@@ -49,7 +49,10 @@ def origin_of(url: str) -> str:
 
 def params(page: Page) -> dict[str, str]:
     """The state that the address bar holds."""
-    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+    return {
+        name: values[0]
+        for name, values in parse_qs(str(page.evaluate("location.search.slice(1)"))).items()
+    }
 
 
 def is_call_to(route: str, response: Response) -> bool:

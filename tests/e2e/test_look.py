@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from tests.e2e.looking import Watch, cards, overflow, params, see_results, see_s
 
 DARK_PAGE = "rgb(20, 21, 23)"
 LIGHT_PAGE = "rgb(251, 250, 248)"
+_TRANSFERRED = """() => ["navigation", "resource"].flatMap((kind) =>
+  performance.getEntriesByType(kind).map(({ name, transferSize }) => [name, transferSize]))"""
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
 
 
@@ -80,19 +83,62 @@ def test_a_search_by_keys_alone(open_page: OpenPage) -> None:
     page.keyboard.press("Tab")
     expect(first.locator(".tile")).to_be_focused()
     page.keyboard.press("Tab")
-    expect(first.locator('[data-action="more-like-this"]')).to_be_focused()
+    expect(first.locator('[data-action="similar"]')).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page.locator("#query-picture")).to_be_visible()
+    expect(page.locator("#terms .chip")).to_have_count(1)
     expect(see_results(page).first).to_have_attribute("data-id", str(id_))
 
 
 @pytest.mark.parametrize("path", ["", "?query=guitar&modality=text", "?id=764", "?id=999999"])
 def test_accessibility(open_page: OpenPage, watches: list[Watch], path: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = open_page(path, color_scheme="light")
     watches[-1].forgive("404")
     _see_something(page, path)
     page.locator("#options summary").click()
+    _check_accessibility(page)
+
+
+def _open_sketch(page: Page) -> None:
+    page.locator("#sketch").click()
+    expect(page.locator("dialog canvas")).to_be_visible()
+
+
+def _open_result(page: Page) -> None:
+    cards(page).first.locator(".tile").click()
+    expect(page.locator("dialog .facts dt").nth(5)).to_be_visible()
+
+
+def _open_term(page: Page) -> None:
+    page.locator(".chip-face").last.click()
+    expect(page.locator("#term")).to_be_visible()
+
+
+def _open_region(page: Page) -> None:
+    _open_term(page)
+    page.get_by_role("button", name="Search a part of it").click()
+    expect(page.locator("dialog .frame")).to_be_visible()
+
+
+def _open_help(page: Page) -> None:
+    page.locator("#help").click()
+    expect(page.locator("dialog kbd").first).to_be_visible()
+
+
+OPENED = [_open_sketch, _open_result, _open_term, _open_region, _open_help]
+
+
+@pytest.mark.parametrize("show", OPENED, ids=lambda show: show.__name__)
+def test_accessibility_of_what_opens(open_page: OpenPage, show: Callable[[Page], None]) -> None:
+    path = "?q=2%3Aanimal+-+dog+%2B+%23720"
+    page = open_page(path, color_scheme="light")
+    see_results(page)
+    show(page)
+    _check_accessibility(page)
+
+
+def _check_accessibility(page: Page) -> None:
+    """Nothing that bars anybody, in either theme."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     # A few cards stand for all of them.
     where = {"exclude": [["#results li.card:nth-child(n + 9)"]]}
     for scheme in ("light", "dark"):
@@ -104,6 +150,14 @@ def test_accessibility(open_page: OpenPage, watches: list[Watch], path: str) -> 
             if violation["impact"] in ("moderate", "serious", "critical")
         }
         assert not bad, f"in the {scheme} theme"
+
+
+def test_the_first_paint_is_light(open_page: OpenPage) -> None:
+    page = open_page()
+    see_start(page)
+    sizes = dict(page.evaluate(_TRANSFERRED))
+    assert len(sizes) > 20
+    assert sum(sizes.values()) <= 100_000, sizes
 
 
 def test_the_content_policy_is_in_force(open_page: OpenPage, watches: list[Watch]) -> None:
@@ -131,8 +185,9 @@ def test_the_content_policy_is_in_force(open_page: OpenPage, watches: list[Watch
 def test_metadata_is_text_and_never_markup(open_page: OpenPage) -> None:
     page = open_page()
     caption = "<img src=x onerror=\"document.title='taken over'\">"
-    hit = {"id": 1, "similarity": 0.5, "caption": caption, "url": "javascript:alert(1)"}
-    page.route("**/knn-service", lambda route: route.fulfill(json=[hit]))
+    metadata = {"caption": caption, "url": "javascript:alert(1)"}
+    hit = {"id": 1, "similarity": 0.5, "metadata": metadata}
+    page.route("**/v1/search", lambda route: route.fulfill(json={"hits": [hit]}))
     page.locator("#query").fill("guitar")
     page.locator("#query").press("Enter")
     card = cards(page).first

@@ -9,7 +9,16 @@ import pytest
 from playwright.sync_api import JSHandle, Page, expect
 
 from tests.e2e.conftest import OpenPage
-from tests.e2e.looking import Watch, cards, ids, params, see_notice, see_results, see_start
+from tests.e2e.looking import (
+    Watch,
+    cards,
+    ids,
+    is_call_to,
+    params,
+    see_notice,
+    see_results,
+    see_start,
+)
 from tests.e2e.running import FileHost, SearchServer
 
 _TRANSFER = """([text, name, type]) => {
@@ -42,6 +51,21 @@ def test_drop(open_page: OpenPage, pizza: Path) -> None:
     _see_chip(page, pizza.name)
 
 
+def test_a_drop_adds_to_the_search_or_replaces_it(open_page: OpenPage, pizza: Path) -> None:
+    page = open_page("?query=guitar")
+    see_results(page)
+    transfer = _transfer(page, pizza)
+    page.dispatch_event("main", "dragenter", {"dataTransfer": transfer})
+    place = page.locator("#drop-add").bounding_box()
+    assert place is not None
+    where = {"clientX": place["x"] + 9, "clientY": place["y"] + 9}
+    page.dispatch_event("main", "drop", {"dataTransfer": transfer, **where})
+    expect(page.locator("#terms .chip-label")).to_have_text(["guitar", pizza.name])
+    see_results(page)
+    page.dispatch_event("main", "drop", {"dataTransfer": _transfer(page, pizza)})
+    expect(page.locator("#terms .chip-label")).to_have_text([pizza.name])
+
+
 def test_paste(open_page: OpenPage, pizza: Path) -> None:
     page = open_page()
     expect(page.locator("#query")).to_be_focused()
@@ -55,9 +79,9 @@ def test_back_and_reload_find_the_picture_again(open_page: OpenPage, pizza: Path
     page.locator("#picture-file").set_input_files(pizza)
     _see_pizza_first(page)
 
-    page.locator("#query-picture .chip-clear").click()
+    page.locator("#terms .chip-clear").click()
     see_start(page)
-    expect(page.locator("#query-picture")).to_be_hidden()
+    expect(page.locator("#terms")).to_be_hidden()
     expect(page.locator("#query")).to_be_focused()
 
     page.go_back()
@@ -67,15 +91,29 @@ def test_back_and_reload_find_the_picture_again(open_page: OpenPage, pizza: Path
     _see_chip(page, pizza.name)
 
 
-def test_words_replace_the_picture(open_page: OpenPage, pizza: Path) -> None:
+def test_words_join_the_picture(open_page: OpenPage, pizza: Path) -> None:
     page = open_page()
     page.locator("#picture-file").set_input_files(pizza)
     _see_pizza_first(page)
-    page.locator("#query").fill("guitar")
+    page.locator("#query").fill("2:guitar")
     page.locator("#query").press("Enter")
-    expect(page.locator("#query-picture")).to_be_hidden()
+    expect(page.locator("#terms .chip")).to_have_count(2)
     see_results(page)
-    assert params(page) == {"query": "guitar"}
+    # The picture does not fit into the address; the history entry has it.
+    assert params(page) == {"q": "2:guitar"}
+    page.reload()
+    expect(page.locator("#terms .chip")).to_have_count(2)
+
+
+def test_several_pictures_are_several_terms(open_page: OpenPage, home: Path, pizza: Path) -> None:
+    page = open_page()
+    (apple,) = (home / "pictures").glob("emoji_*_red-apple.jpg")
+    with page.expect_response(lambda r: is_call_to("/v1/search", r)) as asked:
+        page.locator("#picture-file").set_input_files([pizza, apple])
+    assert len(asked.value.request.post_data_json["query"]) == 2
+    labels = page.locator("#terms .chip-label")
+    expect(labels).to_have_text([pizza.name, apple.name])
+    see_results(page)
 
 
 def test_a_file_that_is_no_picture(open_page: OpenPage, tmp_path: Path) -> None:
@@ -145,14 +183,13 @@ def test_an_address_without_a_picture(
     see_notice(page, "could not take this search")
 
 
-def test_more_like_this(open_page: OpenPage) -> None:
+def test_similar_to_a_result(open_page: OpenPage) -> None:
     page = open_page("?query=guitar&deduplicate=false")
     card = see_results(page).nth(2)
     id_, caption = card.get_attribute("data-id"), card.locator(".caption").inner_text()
     card.hover()
-    card.locator('[data-action="more-like-this"]').click()
+    card.locator('[data-action="similar"]').click()
 
-    expect(page.locator("#query-picture")).to_be_visible()
     _see_chip(page, caption)
     expect(see_results(page).first).to_have_attribute("data-id", str(id_))
     assert params(page) == {"deduplicate": "false", "id": id_}
@@ -169,7 +206,7 @@ def test_drag_a_result_onto_the_page(open_page: OpenPage) -> None:
     card = see_results(page).nth(1)
     id_ = card.get_attribute("data-id")
     card.locator(".tile").drag_to(page.locator("#search"))
-    expect(page.locator("#query-picture")).to_be_visible()
+    expect(page.locator("#terms .chip")).to_have_count(1)
     expect(see_results(page).first).to_have_attribute("data-id", str(id_))
 
 
@@ -184,7 +221,7 @@ def _see_pizza_first(page: Page) -> None:
 
 
 def _see_chip(page: Page, label: str) -> None:
-    chip = page.locator("#query-picture")
+    chip = page.locator("#terms .chip")
     expect(chip).to_be_visible()
     expect(chip.locator(".chip-label")).to_have_text(label)
     expect(chip.locator("img")).to_have_js_property("complete", True)

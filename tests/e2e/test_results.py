@@ -27,7 +27,8 @@ def test_a_card_shows_picture_caption_and_score(open_page: OpenPage) -> None:
     card = see_results(page).first
     expect(card.locator(".caption")).to_have_text("guitar")
     expect(card.locator(".score")).to_have_text(re.compile(r"^-?\d\.\d{3}$"))
-    expect(card.get_by_role("link", name="More like this: guitar")).to_have_count(1)
+    expect(card.get_by_role("link", name="Similar to guitar")).to_have_count(1)
+    expect(card.get_by_role("button", name="Less like guitar")).to_have_count(1)
 
     picture = card.get_by_role("img", name="guitar")
     id_ = card.get_attribute("data-id")
@@ -45,7 +46,7 @@ def test_a_card_shows_picture_caption_and_score(open_page: OpenPage) -> None:
 def test_scores_fall(open_page: OpenPage) -> None:
     page = open_page(WIDE_SEARCH)
     see_results(page)
-    scores = [float(text) for text in page.locator("#results .score").all_inner_texts()]
+    scores = [float(text) for text in page.locator("#results .score").all_text_contents()]
     assert len(scores) >= PAGE_OF_RESULTS
     assert scores == sorted(scores, reverse=True)
 
@@ -74,9 +75,9 @@ def test_the_end_of_the_grid_asks_for_more(open_page: OpenPage) -> None:
     expect(cards(page)).to_have_count(PAGE_OF_RESULTS)
 
     for pages in (2, 3):
-        with page.expect_response(lambda r: is_call_to("/metadata", r)) as asked:
+        with page.expect_response(lambda r: is_call_to("/v1/search", r)) as asked:
             page.mouse.wheel(0, 20_000)
-        assert len(asked.value.json()) == PAGE_OF_RESULTS
+        assert len(asked.value.json()["hits"]) == PAGE_OF_RESULTS
         expect(cards(page)).to_have_count(pages * PAGE_OF_RESULTS)
 
     assert len(set(ids(page))) == 3 * PAGE_OF_RESULTS
@@ -95,13 +96,13 @@ def test_a_page_that_fails_can_be_asked_for_again(
     watches[-1].forgive("503")
     see_results(page)
     page.route(
-        "**/metadata", lambda route: route.fulfill(status=503, json={"message": "a short break"})
+        "**/v1/search", lambda route: route.fulfill(status=503, json={"message": "a short break"})
     )
     page.mouse.wheel(0, 20_000)
     expect(page.locator("#more")).to_contain_text("a short break")
     expect(cards(page)).to_have_count(PAGE_OF_RESULTS)
 
-    page.unroute("**/metadata")
+    page.unroute("**/v1/search")
     page.locator('#more [data-action="retry"]').click()
     expect(cards(page)).to_have_count(2 * PAGE_OF_RESULTS)
     expect(page.locator("#more")).to_be_empty()

@@ -79,7 +79,7 @@ def test_a_server_that_went_away_and_came_back(
 
 def test_an_answer_that_makes_no_sense(open_page: OpenPage) -> None:
     page = open_page()
-    page.route("**/knn-service", lambda route: route.fulfill(body="<html>a proxy's page</html>"))
+    page.route("**/v1/search", lambda route: route.fulfill(body="<html>a proxy's page</html>"))
     page.locator("#query").fill("guitar")
     page.locator("#query").press("Enter")
     see_notice(page, "makes no sense")

@@ -37,12 +37,12 @@ def test_start_page_offers_examples_of_its_index(open_page: OpenPage) -> None:
 def test_words_and_enter(open_page: OpenPage) -> None:
     page = open_page()
     page.locator("#query").press_sequentially("red fruit")
-    with page.expect_response(lambda r: is_call_to("/knn-service", r)) as asked:
+    with page.expect_response(lambda r: is_call_to("/v1/search", r)) as asked:
         page.locator("#query").press("Enter")
     see_results(page)
     assert params(page) == {"query": "red fruit"}
-    assert _sent(asked.value)["text"] == "red fruit"
-    assert ids(page) == [str(hit["id"]) for hit in asked.value.json()][: len(ids(page))]
+    assert _sent(asked.value)["query"] == [{"text": "red fruit"}]
+    assert ids(page) == [str(hit["id"]) for hit in asked.value.json()["hits"]][: len(ids(page))]
 
 
 def test_the_button_searches_too(open_page: OpenPage) -> None:
@@ -101,12 +101,12 @@ def test_reload_gives_the_same(open_page: OpenPage) -> None:
     page = open_page("?query=guitar&modality=text&deduplicate=false&index=again")
     see_results(page)
     before = ids(page)[:10]
-    with page.expect_response(lambda r: is_call_to("/knn-service", r)) as asked:
+    with page.expect_response(lambda r: is_call_to("/v1/search", r)) as asked:
         page.reload()
     see_results(page)
     assert ids(page)[:10] == before
     sent = _sent(asked.value)
-    assert (sent["modality"], sent["deduplicate"], sent["indice_name"]) == ("text", False, "again")
+    assert (sent["modality"], sent["deduplicate"], sent["index"]) == ("text", False, "again")
     expect(page.locator("#index")).to_have_value("again")
 
 
@@ -114,10 +114,10 @@ def test_options_change_the_search_and_the_address(open_page: OpenPage) -> None:
     page = open_page("?query=guitar")
     see_results(page)
     page.locator("#options summary").click()
-    with page.expect_response(lambda r: is_call_to("/knn-service", r)) as asked:
+    with page.expect_response(lambda r: is_call_to("/v1/search", r)) as asked:
         page.locator("#modality").select_option("text")
     assert _sent(asked.value)["modality"] == "text"
-    with page.expect_response(lambda r: is_call_to("/knn-service", r)) as asked:
+    with page.expect_response(lambda r: is_call_to("/v1/search", r)) as asked:
         page.locator("#deduplicate").uncheck()
     assert _sent(asked.value)["deduplicate"] is False
     see_results(page)
@@ -142,7 +142,7 @@ def test_clearing_the_box_keeps_the_results(open_page: OpenPage) -> None:
 
 def test_nothing_found_is_said(open_page: OpenPage) -> None:
     page = open_page()
-    page.route("**/knn-service", lambda route: route.fulfill(json=[]))
+    page.route("**/v1/search", lambda route: route.fulfill(json={"hits": []}))
     page.locator("#query").fill("guitar")
     page.locator("#query").press("Enter")
     see_notice(page, "Nothing found")

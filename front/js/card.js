@@ -1,0 +1,97 @@
+/** One result in the grid: picture, caption, score, and what can be done with it. */
+
+import { isPlainClick, part, stamp } from "./dom.js";
+import { t } from "./language.js";
+
+/** Dragged results carry their id under this type. */
+export const ID_TYPE = "application/x-search-back-id";
+
+/**
+ * @typedef {object} Doing what a result can be used for
+ * @property {(id: string) => string} similarLink
+ * @property {(id: string) => void} similar search for what is like it
+ * @property {(id: string, weight: 1 | -1) => void} weigh draw the query towards it, or away from it
+ * @property {(id: string) => void} open
+ * @property {(id: string) => void} missing its picture cannot be shown
+ */
+
+/**
+ * @param {import("./item.js").Result} result
+ * @param {Doing} doing
+ * @returns {HTMLElement}
+ */
+export function makeCard(result, doing) {
+  const { id, caption } = result;
+  const root = stamp("card-template");
+  const tile = part(root, ".tile", HTMLAnchorElement);
+  const image = part(root, "img", HTMLImageElement);
+  const similar = part(root, ".similar", HTMLAnchorElement);
+  const what = caption || `#${id}`;
+  root.dataset.id = id;
+  part(root, ".caption", HTMLElement).textContent = caption;
+  part(root, ".score", HTMLElement).textContent = result.score;
+
+  similar.href = doing.similarLink(id);
+  similar.setAttribute("aria-label", t("Similar to {what}", { what }));
+  onPlainClick(similar, () => doing.similar(id));
+  const more = part(root, ".more", HTMLButtonElement);
+  const less = part(root, ".less", HTMLButtonElement);
+  more.setAttribute("aria-label", t("More like {what}", { what }));
+  less.setAttribute("aria-label", t("Less like {what}", { what }));
+  more.addEventListener("click", () => doing.weigh(id, 1));
+  less.addEventListener("click", () => doing.weigh(id, -1));
+  root.addEventListener("dragstart", (event) => event.dataTransfer?.setData(ID_TYPE, id));
+
+  if (result.href) tile.href = result.href;
+  else beButton(tile);
+  onPlainClick(tile, () => doing.open(id));
+  if (!result.src) {
+    showWords(root, tile, result, doing);
+    return root;
+  }
+  image.alt = caption || t("Picture {id}", { id });
+  image.addEventListener("error", () => drop(root, id, doing));
+  image.src = result.src;
+  return root;
+}
+
+/**
+ * An item without a picture shows its caption; one with neither is not shown.
+ * @param {HTMLElement} root
+ * @param {HTMLAnchorElement} tile
+ * @param {import("./item.js").Result} result
+ * @param {Doing} doing
+ */
+function showWords(root, tile, result, doing) {
+  root.classList.add("words");
+  tile.textContent = result.caption;
+  part(root, ".caption", HTMLElement).textContent = "";
+  if (!result.caption) queueMicrotask(() => drop(root, result.id, doing));
+}
+
+/** @param {HTMLElement} root @param {string} id @param {Doing} doing */
+function drop(root, id, doing) {
+  if (!root.isConnected) return;
+  root.remove();
+  doing.missing(id);
+}
+
+/** A link that leads nowhere is no link to the keyboard. @param {HTMLElement} tile */
+function beButton(tile) {
+  tile.setAttribute("role", "button");
+  tile.tabIndex = 0;
+  tile.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    tile.click();
+  });
+}
+
+/** @param {HTMLElement} element @param {() => void} action */
+function onPlainClick(element, action) {
+  element.addEventListener("click", (event) => {
+    if (!isPlainClick(event)) return;
+    event.preventDefault();
+    action();
+  });
+}
