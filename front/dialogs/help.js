@@ -10,6 +10,7 @@ const keys = () => [
   [["Enter"], t("Search; open a result")],
   [["Esc"], t("Clear the box, then the search; close a dialog")],
   [["←", "→", "↑", "↓"], t("From result to result; in the large view, to the next one")],
+  [["F"], t("Filters")],
   [["D"], t("Draw a sketch")],
   [["S", "M", "L"], t("In the large view: similar, more like it, less like it")],
   [["↑", "↓", "−"], t("On a term: more weight, less weight, away from it")],

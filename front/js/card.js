@@ -1,6 +1,6 @@
 /** One result in the grid: picture, caption, score, and what can be done with it. */
 
-import { isPlainClick, part, stamp } from "./dom.js";
+import { isPlainClick, make, part, stamp } from "./dom.js";
 import { t } from "./language.js";
 
 /** Dragged results carry their id under this type. */
@@ -53,6 +53,14 @@ export function makeCard(result, doing) {
   image.addEventListener("error", () => drop(root, id, doing));
   image.src = result.src;
   return root;
+}
+
+/** The name of a group, above its results. @param {string} name @param {() => void} onOnly */
+export function makeGroup(name, onOnly) {
+  const button = make("button", { type: "button", class: "group-name" }, name);
+  button.title = t("Only {what}", { what: name });
+  button.addEventListener("click", onOnly);
+  return make("li", { class: "group" }, make("h3", {}, button));
 }
 
 /**

@@ -1,7 +1,7 @@
 /**
  * Wiring. What the user does changes the state (the address bar holds it), the state is searched for, and
  * the views are drawn from what was found: always in this direction. What is not needed at once comes with
- * its first use, from `dialogs/`.
+ * its first use, from `dialogs/` and `filters/`.
  */
 
 import { createApi } from "./api.js";
@@ -45,6 +45,7 @@ mountResults({
     open: onDemand.openResult,
     missing: search.broken,
   },
+  onGroup: onDemand.keepOnly,
 });
 mountEndlessScroll(search);
 mountChips({ state, lookUp, onEdit: onDemand.editTerm });
@@ -95,9 +96,13 @@ if (!state.get().terms.length && matchMedia("(pointer: fine)").matches) byId("qu
 document.documentElement.dataset.ready = "";
 
 function render() {
-  const { terms } = state.get();
+  const { terms, filter, threshold, groupBy, diversity } = state.get();
   home.href = state.link({ terms: [], filter: "", threshold: null });
   const asked = terms.map((term) => (term.weight < 0 ? "− " : "") + labelOf(term)).join(" + ").replaceAll("+ −", "−");
+  const narrowing = Number(Boolean(filter)) + Number(threshold !== null) + Number(Boolean(groupBy)) + Number(diversity > 0);
+  const badge = byId("filters-count", HTMLElement);
+  badge.hidden = !narrowing;
+  badge.textContent = String(narrowing);
   document.title = asked ? `${asked} · search_back` : "search_back";
 }
 

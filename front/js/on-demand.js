@@ -1,4 +1,4 @@
-/** The parts of the page that come with their first use: dialogs, downloads, and their keys. */
+/** The parts of the page that come with their first use: dialogs, filters, downloads, and their keys. */
 
 import { byId, isTyping } from "./dom.js";
 import { inWords, toast } from "./messages.js";
@@ -16,8 +16,11 @@ import { inWords, toast } from "./messages.js";
 export function mountOnDemand(parts) {
   const openHelp = () => load(async () => (await import("../dialogs/help.js")).openHelp());
   const openSketch = () => load(async () => (await import("../dialogs/sketch.js")).openSketch(parts));
+  const filters = byId("filters-toggle", HTMLButtonElement);
+  const toggleFilters = () => load(async () => (await import("../filters/panel.js")).togglePanel(parts));
   byId("sketch", HTMLButtonElement).addEventListener("click", openSketch);
   byId("help", HTMLButtonElement).addEventListener("click", openHelp);
+  filters.addEventListener("click", toggleFilters);
   for (const format of /** @type {const} */ (["json", "csv", "txt"])) {
     byId(`download-${format}`, HTMLButtonElement).addEventListener("click", () => {
       byId("download", HTMLDetailsElement).open = false;
@@ -26,7 +29,7 @@ export function mountOnDemand(parts) {
   }
 
   /** @type {Record<string, () => void>} */
-  const keys = { "?": openHelp, d: openSketch, ...arrows() };
+  const keys = { "?": openHelp, f: () => !filters.hidden && filters.click(), d: openSketch, ...arrows() };
   addEventListener("keydown", (event) => {
     const free = !event.ctrlKey && !event.metaKey && !event.altKey && !isTyping(event.target);
     const key = keys[event.key];
@@ -41,6 +44,8 @@ export function mountOnDemand(parts) {
     openResult: (id) => load(async () => (await import("../dialogs/lightbox.js")).openLightbox(parts, id)),
     /** @param {import("./terms.js").Term} term @param {HTMLElement} chip */
     editTerm: (term, chip) => load(async () => (await import("../dialogs/term.js")).openTerm(parts, term, chip)),
+    /** @param {string} column @param {unknown} value */
+    keepOnly: (column, value) => load(async () => (await import("../filters/panel.js")).keepOnly(parts, column, value)),
   };
 }
 

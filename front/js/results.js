@@ -1,7 +1,8 @@
 /** The grid of results. It only grows while one search lasts; a new search starts it afresh. */
 
-import { makeCard } from "./card.js";
+import { makeCard, makeGroup } from "./card.js";
 import { byId, part } from "./dom.js";
+import { t } from "./language.js";
 import { recall, remember } from "./prefs.js";
 
 /** Pictures up to this many pixels a side look best small, at their own size. */
@@ -16,11 +17,14 @@ const grid = byId("results", HTMLOListElement);
  * @param {ReturnType<typeof import("./search.js").createSearch>} parts.search
  * @param {import("./state.js").PageState} parts.state
  * @param {import("./card.js").Doing} parts.doing
+ * @param {(column: string, value: unknown) => void} parts.onGroup
  */
-export function mountResults({ search, state, doing }) {
+export function mountResults({ search, state, doing, onGroup }) {
   /** @type {object | null} */
   let answer = null;
   let drawn = 0;
+  /** @type {unknown} */
+  let group;
   /** @type {boolean[]} */
   let sizes = [];
 
@@ -34,7 +38,7 @@ export function mountResults({ search, state, doing }) {
     }
     if (view.answer !== answer) clear(view.answer);
     const fresh = view.results.slice(drawn).filter((result) => !view.broken.has(result.id));
-    if (fresh.length) grid.append(...fresh.map((result) => makeCard(result, doing)));
+    if (fresh.length) grid.append(...fresh.flatMap(draw));
     drawn = view.results.length;
   });
   // Neither bubbles; one listener for thousands of pictures.
@@ -49,6 +53,7 @@ export function mountResults({ search, state, doing }) {
     if (focused) byId("results-title", HTMLElement).focus({ preventScroll: true });
     answer = next;
     drawn = 0;
+    group = undefined;
     sizes = [];
   }
 
@@ -62,6 +67,16 @@ export function mountResults({ search, state, doing }) {
     });
     grid.replaceChildren(...blanks);
     answer = null;
+  }
+
+  /** A card, and the name of its group where it is the first of it. @param {import("./item.js").Result} result */
+  function draw(result) {
+    const card = makeCard(result, doing);
+    const { groupBy } = state.get();
+    const value = groupBy ? (result.metadata[groupBy] ?? null) : undefined;
+    if (value === group) return [card];
+    group = value;
+    return [makeGroup(value === null ? t("No value") : String(value), () => onGroup(groupBy, value)), card];
   }
 
   /** Whether the index holds small pictures, learnt from the first ones shown before. */

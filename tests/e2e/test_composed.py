@@ -181,6 +181,7 @@ def test_an_older_backend_takes_one_thing_at_a_time(
     page.goto(page.url + "?query=guitar&deduplicate=false")
     card = see_results(page).first
     expect(page.locator("#status")).to_have_text("1,000 results")
+    expect(page.locator("#filters-toggle")).to_be_hidden()
     expect(card.locator('[data-action="more"]')).to_be_hidden()
     with page.expect_response(lambda r: is_call_to("/metadata", r)):
         page.mouse.wheel(0, 20_000)

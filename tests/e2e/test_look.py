@@ -98,6 +98,11 @@ def test_accessibility(open_page: OpenPage, watches: list[Watch], path: str) -> 
     _check_accessibility(page)
 
 
+def _open_filters(page: Page) -> None:
+    page.locator("#filters-toggle").click()
+    expect(page.locator("#filters .facet").first).to_be_visible()
+
+
 def _open_sketch(page: Page) -> None:
     page.locator("#sketch").click()
     expect(page.locator("dialog canvas")).to_be_visible()
@@ -124,12 +129,12 @@ def _open_help(page: Page) -> None:
     expect(page.locator("dialog kbd").first).to_be_visible()
 
 
-OPENED = [_open_sketch, _open_result, _open_term, _open_region, _open_help]
+OPENED = [_open_filters, _open_sketch, _open_result, _open_term, _open_region, _open_help]
 
 
 @pytest.mark.parametrize("show", OPENED, ids=lambda show: show.__name__)
 def test_accessibility_of_what_opens(open_page: OpenPage, show: Callable[[Page], None]) -> None:
-    path = "?q=2%3Aanimal+-+dog+%2B+%23720"
+    path = "?q=2%3Aanimal+-+dog+%2B+%23720&group=group&filter=kind+%3D+%27emoji%27"
     page = open_page(path, color_scheme="light")
     see_results(page)
     show(page)
