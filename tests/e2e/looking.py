@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Response, expect
+from playwright.sync_api import (
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    Response,
+    expect,
+)
 
 PAGE_OF_RESULTS = 60
 FOUND = re.compile(r"^[\d,]+\+? results?")
@@ -61,6 +70,13 @@ def is_call_to(route: str, response: Response) -> bool:
 
 def cards(page: Page) -> Locator:
     return page.locator("#results li.card")
+
+
+def sent(request: Request) -> dict[str, Any]:
+    """The JSON object that a request carries."""
+    body = request.post_data_json
+    assert isinstance(body, dict)
+    return body
 
 
 def see_results(page: Page) -> Locator:

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Request, Route, expect
 
 from tests.e2e.conftest import OpenPage
-from tests.e2e.looking import Watch, cards, ids, is_call_to, params, see_results, see_start
+from tests.e2e.looking import Watch, cards, ids, is_call_to, params, see_results, see_start, sent
 from tests.search.lines import LINES
 
 COMPOSED = "?q=2%3Ared+fruit+-+apple"
@@ -189,7 +189,7 @@ def test_an_older_backend_takes_one_thing_at_a_time(
     page.locator("#query").fill("red - apple")
     with page.expect_response(lambda r: is_call_to("/knn-service", r)) as asked:
         page.locator("#query").press("Enter")
-    assert asked.value.request.post_data_json["text"] == "red - apple"
+    assert sent(asked.value.request)["text"] == "red - apple"
     see_results(page)
     expect(page.locator("#terms")).to_be_hidden()
     see_results(page).first.locator('[data-action="similar"]').dispatch_event(
@@ -208,6 +208,6 @@ def _not_there(route: Route) -> None:
 
 
 def _terms(request: Request) -> list[dict[str, Any]]:
-    terms = request.post_data_json["query"]
+    terms = sent(request)["query"]
     assert isinstance(terms, list)
     return terms

@@ -11,7 +11,7 @@ from typing import Any
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import OpenPage
-from tests.e2e.looking import cards, ids, is_call_to, params, see_results, see_start
+from tests.e2e.looking import cards, ids, is_call_to, params, see_results, see_start, sent
 
 GUITARS = "?query=guitar&deduplicate=false"
 _AS_CSV = """async (rows) => (await import("/js/download.js")).asCsv(rows)"""
@@ -93,7 +93,7 @@ def test_a_sketch_is_a_picture(open_page: OpenPage) -> None:
     assert 0 < _ink(pad) < before
     with page.expect_response(lambda r: is_call_to("/v1/search", r)) as asked:
         search.click()
-    (term,) = asked.value.request.post_data_json["query"]
+    (term,) = sent(asked.value.request)["query"]
     assert term["image"].startswith("iVBOR")
     expect(page.locator("#terms .chip-label")).to_have_text(["Sketch"])
     see_results(page)
@@ -132,7 +132,7 @@ def test_a_part_of_a_picture(open_page: OpenPage, pizza: Path) -> None:
     _draw(page, page.locator(".stage"), [(2, 2), (60, 40)])
     with page.expect_response(lambda r: is_call_to("/v1/search", r)) as asked:
         page.get_by_role("button", name="Search this part").click()
-    (term,) = asked.value.request.post_data_json["query"]
+    (term,) = sent(asked.value.request)["query"]
     assert term["image"]
     expect(page.locator("#terms .chip-label")).to_have_text(["Part of a picture"])
     see_results(page)

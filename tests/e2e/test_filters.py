@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.e2e.conftest import OpenPage
-from tests.e2e.looking import Watch, cards, is_call_to, params, see_notice, see_results
+from tests.e2e.looking import Watch, cards, is_call_to, params, see_notice, see_results, sent
 
 ANIMALS = "?query=animal"
 _ROUND_TRIP = """async ([text, types]) => {
@@ -63,7 +63,7 @@ def test_values_with_counts_filter(open_page: OpenPage) -> None:
     facet = _facet(panel, "group")
     with page.expect_response(lambda r: is_call_to("/v1/search", r)) as asked:
         facet.get_by_label("Food & Drink").check()
-    assert asked.value.request.post_data_json["filter"] == "group = 'Food & Drink'"
+    assert sent(asked.value.request)["filter"] == "group = 'Food & Drink'"
     see_results(page)
     assert params(page) == {"query": "animal", "filter": "group = 'Food & Drink'"}
     expect(panel.get_by_label("Filter as an expression")).to_have_value("group = 'Food & Drink'")
@@ -206,7 +206,7 @@ def _with_width(route: Route) -> None:
 
 def _with_widths(route: Route) -> None:
     """The search without what it says about the column that the index does not have."""
-    asked: dict[str, Any] = route.request.post_data_json
+    asked: dict[str, Any] = sent(route.request)
     facets = asked.get("facets", [])
     plain = {name: value for name, value in asked.items() if name != "filter"}
     plain["facets"] = [name for name in facets if name != "width"]
