@@ -46,6 +46,7 @@ def test_with_a_key_the_page_searches_and_shows_pictures(
     see_results(page)
     expect(page.locator("#key")).not_to_be_visible()
     assert key not in page.url
+    page.close()  # before the server that it still asks for pictures
 
 
 def test_who_gives_none_is_told_why_and_asked_again(
@@ -58,6 +59,7 @@ def test_who_gives_none_is_told_why_and_asked_again(
     notice.get_by_role("button", name="Try again").click()
     give(page, key)
     see_start(page)
+    page.close()
 
 
 def test_a_backend_that_a_link_names_gets_no_key(
