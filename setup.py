@@ -77,7 +77,6 @@ setup(
             "protobuf>=5.0",
             "pytest>=8.3",
             "pytest-timeout>=2.3",
-            "pytest-xdist>=3.6",
             "pyyaml>=6.0",
             "schemathesis>=4.0",
             "sentencepiece>=0.2",
