@@ -34,7 +34,7 @@ def behind_proxies(
     dropped = proxy_headers_middleware(app)
 
     def judged(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        peer = address_of(environ.get("REMOTE_ADDR"))
+        peer = address_of(environ.setdefault("REMOTE_ADDR", ""))  # WSGI need not tell it
         known = peer is not None and any(peer in network for network in trusted)
         environ[FORWARDED] = known or any(header in environ for header in _TELL)
         answer: Iterable[bytes] = (believed if known else dropped)(environ, start_response)

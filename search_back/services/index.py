@@ -30,7 +30,6 @@ from search_back.services.snapshot import (
     IMAGE_PATH,
     FolderSnapshot,
     open_snapshot,
-    read_manifest,
 )
 from search_back.types import EmbeddingTerm, EncoderIdentity, Page, Query
 
@@ -46,7 +45,6 @@ class _State:
     snapshot: FolderSnapshot
     pictures: PictureAccess
     engine: SearchEngine
-    manifest: Mapping[str, Any]
     wishes: tuple[str, ...]
 
 
@@ -104,7 +102,7 @@ class IndexService:
     @property
     def manifest(self) -> Mapping[str, Any]:
         """What the build wrote about the folder; empty where another tool made it."""
-        return self._opened().manifest
+        return self._opened().snapshot.manifest
 
     @property
     def wishes(self) -> tuple[str, ...]:
@@ -207,13 +205,12 @@ class IndexService:
         return state
 
     def _open(self) -> _State:
-        manifest = read_manifest(self.options.indice_folder)
-        snapshot = open_snapshot(self.name, self.options, manifest)
+        snapshot = open_snapshot(self.name, self.options)
         heads = open_heads(self.name, self.options, snapshot.indices)
         return _State(
             snapshot,
             PictureAccess(
-                _roots(self.options, manifest),
+                _roots(self.options, snapshot.manifest),
                 self._limits,
                 observer=self._metrics.look_up["thumbnails"],
             ),
@@ -228,7 +225,6 @@ class IndexService:
                 masks_observer=self._metrics.look_up["masks"],
                 results_observer=self._metrics.look_up["results"],
             ),
-            manifest,
             (*self._text_wishes(), *heads.detectors, *(["aesthetic_score"] if heads.rated else [])),
         )
 

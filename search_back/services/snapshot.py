@@ -6,12 +6,14 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, Final
 
 from search_back.config import IndexOptions
-from search_back.errors import BadFolder, ConfigError, CorruptFile
+from search_back.errors import BadFolder, ConfigError, CorruptFile, SearchBackError
 from search_back.files import INDEX_FILES, INDEX_MANIFEST, METADATA_FOLDER, read_json
 from search_back.index import FaissIndex, SearchPlan, check_seal, ivf_order, open_index
 from search_back.interfaces import MetadataStore, VectorIndex
@@ -20,6 +22,7 @@ from search_back.services.mapped_files import MappedFiles
 from search_back.types import MODALITIES, EncoderIdentity, IdArray, Modality
 
 IMAGE_PATH: Final = "image_path"
+_ATTEMPTS: Final = 5
 _TELL_EVERY_S: Final = 5.0
 _MAPPED_SUFFIXES: Final = frozenset({".index", ".ivfdata", ".hdf5", ".arrow", ".feather"})
 LOGGER = logging.getLogger(__name__)
@@ -27,10 +30,14 @@ LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FolderSnapshot:
-    """An index folder, opened: the concrete ``Snapshot``."""
+    """An index folder, opened: the concrete ``Snapshot``.
+
+    ``manifest``: what the build wrote about it; empty where another tool made it.
+    """
 
     name: str
     version: str
+    manifest: Mapping[str, Any]
     identity: EncoderIdentity | None
     indices: Mapping[Modality, VectorIndex]
     metadata: MetadataStore
@@ -50,13 +57,33 @@ class FolderSnapshot:
         self.metadata.close()
 
 
-def open_snapshot(
-    name: str, options: IndexOptions, manifest: Mapping[str, Any] | None = None
-) -> FolderSnapshot:
-    """Open an index folder. Raises ``BadFolder`` or ``CorruptFile``, which name the file."""
+def open_snapshot(name: str, options: IndexOptions) -> FolderSnapshot:
+    """Open an index folder as it was at one moment; where it changes meanwhile, once more.
+
+    Raises ``BadFolder`` or ``CorruptFile``, which name the file.
+    """
     folder = options.indice_folder
-    if manifest is None:
-        manifest = read_manifest(folder)
+    for _ in range(_ATTEMPTS):
+        version = _version(folder)
+        try:
+            snapshot = _open(name, options, version)
+        except (SearchBackError, OSError):
+            if _version(folder) == version:
+                raise
+            continue
+        if _version(folder) == version:
+            return snapshot
+        snapshot.close()
+    raise BadFolder(
+        f"the folder of index {name!r} changes while it is opened",
+        value=str(folder),
+        remedy="wait for what writes there, then reload",
+    )
+
+
+def _open(name: str, options: IndexOptions, version: str) -> FolderSnapshot:
+    folder = options.indice_folder
+    manifest = _read_manifest(folder)
     indices: dict[Modality, FaissIndex] = {}
     for modality in MODALITIES:
         path = folder / INDEX_FILES[modality]
@@ -83,7 +110,8 @@ def open_snapshot(
         )
     return FolderSnapshot(
         name=name,
-        version=_version(folder),
+        version=version,
+        manifest=manifest,
         identity=_identity(folder, manifest),
         indices=indices,
         metadata=metadata,
@@ -108,8 +136,12 @@ def _version(folder: Path) -> str:
     """
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.name.startswith((".", "metadata.hdf5", "metadata_reo")):
+        if path.name.startswith((".", "metadata.hdf5", "metadata_reo")):
+            continue
+        with suppress(FileNotFoundError):  # one that has just gone
             found = path.stat()
+            if not S_ISREG(found.st_mode):
+                continue
             line = f"{path.relative_to(folder)}\0{found.st_size}\0{found.st_mtime_ns}\n"
             digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:16]
@@ -195,7 +227,7 @@ def _order(
     return lambda: ivf_order(index)
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def _read_manifest(folder: Path) -> dict[str, Any]:
     """What the build wrote about a folder; empty for one that another tool made."""
     if not folder.is_dir():
         raise BadFolder("the index folder does not exist", value=str(folder))

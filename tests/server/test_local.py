@@ -47,6 +47,7 @@ def test_so_may_the_servers_own_page(app: Flask) -> None:
         {"peer": "::ffff:192.0.2.7"},
         {"peer": "2001:db8::1"},
         {"peer": "nonsense"},
+        {"peer": ""},
         {"X_Forwarded_For": "127.0.0.1"},
         {"X_Forwarded_Host": "localhost"},
         {"X_Forwarded_Proto": "http"},

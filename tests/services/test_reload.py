@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import shutil
 import threading
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from search_back.config import IndexOptions, ServerSettings
-from search_back.errors import SearchBackError
+from search_back.errors import BadFolder, SearchBackError
+from search_back.index import FaissIndex, open_index
 from search_back.index.build import BuildSettings, build
-from search_back.services import Services
+from search_back.services import Services, open_snapshot
 from search_back.types import EmbeddingTerm, FloatArray, Query
 from search_back.vectors import normalise
 from tests.index.test_build import D, write_embeddings
@@ -90,3 +94,35 @@ def test_a_folder_that_cannot_be_opened_leaves_the_old_state(
     assert index.snapshot is before
     assert len(index.search(Query((EmbeddingTerm(np.ones(D, np.float32)),), k=N)).ids) == N
     services.close()
+
+
+def swapping(monkeypatch: pytest.MonkeyPatch, swap: Callable[[], None]) -> None:
+    """Whenever the vectors of an index have been opened, and its metadata has not."""
+
+    def opened(path: Path, **options: Any) -> FaissIndex:
+        index = open_index(path, **options)
+        swap()
+        return index
+
+    monkeypatch.setattr("search_back.services.snapshot.open_index", opened)
+
+
+def test_a_folder_replaced_while_it_is_opened_is_opened_again(
+    folders: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served, _, b = folders
+    numbers = count()
+    swapping(monkeypatch, lambda: None if (n := next(numbers)) else put(b, served, n))
+    snapshot = open_snapshot("x", IndexOptions(served))
+    assert len(snapshot.indices["image"]) == len(snapshot.metadata) == N // 2
+    assert snapshot.version == open_snapshot("x", IndexOptions(served)).version
+
+
+def test_a_folder_that_changes_all_the_time_is_refused(
+    folders: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served, a, b = folders
+    numbers = count()
+    swapping(monkeypatch, lambda: put((b, a)[(n := next(numbers)) % 2], served, n))
+    with pytest.raises(BadFolder, match="changes while it is opened"):
+        open_snapshot("x", IndexOptions(served))
