@@ -42,9 +42,8 @@ class ParquetSource:
             with _open(path) as file:
                 names = present(self.schema.names, file.schema_arrow)
                 try:
-                    for batch in file.iter_batches(rows, columns=names):
-                        if names:
-                            yield conform(pa.Table.from_batches([batch]), self.schema, path)
+                    for batch in _batches(file, rows, names) if names else ():
+                        yield conform(pa.Table.from_batches([batch]), self.schema, path)
                     if not names:
                         yield from self._empty(file.metadata.num_rows, rows, path)
                 except (pa.ArrowException, OSError) as error:
@@ -145,6 +144,16 @@ def _read(file: pq.ParquetFile, names: list[str]) -> list[pa.Table]:
     except pa.ArrowNotImplementedError:
         # Dictionaries within lists, which differ between row groups.
         return [file.read_row_group(i, columns=names) for i in range(file.num_row_groups)]
+
+
+def _batches(file: pq.ParquetFile, rows: int, names: list[str]) -> Iterator[pa.RecordBatch]:
+    """All rows of a file, at most so many at a time."""
+    if not any("dictionary<" in str(file.schema_arrow.field(name).type) for name in names):
+        yield from file.iter_batches(rows, columns=names)
+        return
+    # Arrow does not join dictionaries within lists, which differ between row groups.
+    for group in range(file.num_row_groups):
+        yield from file.iter_batches(rows, row_groups=[group], columns=names)
 
 
 def _rows_of(file: pq.ParquetFile) -> pa.Table:

@@ -25,6 +25,8 @@ def test_dictionaries_within_objects_may_differ_between_row_groups(tmp_path: Pat
         pq.ParquetFile(path).read()
     with ParquetStore(tmp_path) as store:
         assert store.take(np.arange(4))["x"].to_pylist() == values
+    batches = list(parquet.ParquetSource([path]).batches())
+    assert [row for batch in batches for row in batch["x"].to_pylist()] == values
 
 
 TABLE = pa.table({"url": ["u0", "u1", "u2"], "n": [0, 1, 2], "flag": ["a", None, "b"]})
