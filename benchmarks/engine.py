@@ -206,13 +206,15 @@ def around(points: Iterator[Point]) -> list[Point]:
     return below
 
 
-def measured(engines: dict[str, list[Point]], queries: Any, rounds: int) -> dict[str, list[Run]]:
+def measured(
+    engines: dict[str, list[Point]], queries: dict[str, Any], rounds: int
+) -> dict[str, list[Run]]:
     """The round with the median processor time, for each point of each engine."""
     runs: dict[str, list[list[Run]]] = {n: [[] for _ in p] for n, p in engines.items()}
     for _ in range(rounds):
         for name, points in engines.items():
             for point, done in zip(points, runs[name], strict=True):
-                done.append(_round(point.ask, queries))
+                done.append(_round(point.ask, queries[name]))
     return {
         name: [sorted(done, key=lambda run: run.cpu)[len(done) // 2] for done in of_points]
         for name, of_points in runs.items()
@@ -356,7 +358,7 @@ def _asked_by(
     engines = {"search_back": around(our_points(ours, tuning, queries, truth))}
     engines |= {n: around(graph_points(s, queries, truth)) for n, s in graphs.items()}
     engines["raw"] = [raw_point(ours, point) for point in engines["search_back"]]
-    runs = measured(engines, queries, rounds)
+    runs = measured(engines, dict.fromkeys(engines, queries), rounds)
     raw = runs.pop("raw")
     result = {n: at_target(engines[n], of_points, len(queries)) for n, of_points in runs.items()}
     mine, bare = (sum(run.cpu for run in r) for r in (runs["search_back"], raw))

@@ -9,6 +9,7 @@ to its own. Without those rounds more vectors lie in the lists that a query need
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -22,19 +23,43 @@ FINAL_ROUNDS: Final = 2  # across their borders
 NEAR: Final = 8  # regions
 
 
-def centres(rows: FloatArray, count: int) -> FloatArray:
-    """``count`` unit centres of ``(n ≥ count, d)`` unit rows, the same for the same rows."""
+def centres(
+    rows: FloatArray, count: int, *, advance: Callable[[int], None] = lambda rows: None
+) -> FloatArray:
+    """``count`` unit centres of ``(n ≥ count, d)`` unit rows, the same for the same rows.
+
+    ``advance`` is told how many more of the rows are done with, as the work goes on.
+    """
+    told = _Told(advance)
     regions = max(1, round(math.sqrt(count) / 2))
     middles = _kmeans(rows[:: max(1, len(rows) // (POINTS_PER_REGION * regions))], regions)
     region = _nearest(rows, middles)
     members = [np.flatnonzero(region == i) for i in range(regions)]
     shares = _shares(np.array([len(m) for m in members]), count)
-    parts = [_kmeans(rows[m], n) for m, n in zip(members, shares, strict=True) if n]
+    parts = []
+    for mine, share in zip(members, shares, strict=True):
+        if share:
+            parts.append(_kmeans(rows[mine], share))
+        told(len(mine))
     found = np.concatenate(parts)
     owner = np.repeat(np.arange(regions), shares)
     for _ in range(FINAL_ROUNDS):
-        found = _moved(rows, members, found, owner)
+        found = _moved(rows, members, found, owner, told)
     return found
+
+
+class _Told:
+    """Adds up rows over all passes, and tells what share of one that is."""
+
+    def __init__(self, advance: Callable[[int], None]) -> None:
+        self._advance = advance
+        self._passed = self._told = 0
+
+    def __call__(self, rows: int) -> None:
+        self._passed += rows
+        done = self._passed // (1 + FINAL_ROUNDS)
+        self._advance(done - self._told)
+        self._told = done
 
 
 def _shares(sizes: IdArray, count: int) -> IdArray:
@@ -66,7 +91,7 @@ def _kmeans(rows: FloatArray, count: int) -> FloatArray:
 
 
 def _moved(
-    rows: FloatArray, members: list[IdArray], centres: FloatArray, owner: IdArray
+    rows: FloatArray, members: list[IdArray], centres: FloatArray, owner: IdArray, told: _Told
 ) -> FloatArray:
     """Each centre in the middle of the rows that it is the nearest of, among near regions."""
     sums = np.zeros_like(centres)
@@ -81,6 +106,7 @@ def _moved(
             order = np.argsort(nearest, kind="stable")
             starts = np.flatnonzero(np.diff(nearest[order], prepend=-1))
             sums[candidates[nearest[order][starts]]] += np.add.reduceat(own[order], starts)
+        told(len(mine))
     empty = ~sums.any(axis=1)
     sums[empty] = centres[empty]
     return normalise(sums)

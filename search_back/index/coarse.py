@@ -6,6 +6,7 @@ times as long as to find twice as many as are wanted by 4-bit codes, and then to
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from search_back.index.centres import centres
@@ -35,10 +36,13 @@ def prepare(ivf: Any) -> None:
         centres.k_factor = SCORED_TO_ADD
 
 
-def place_centres(index: Any, rows: FloatArray) -> None:
+def place_centres(
+    index: Any, rows: FloatArray, *, advance: Callable[[int], None] = lambda rows: None
+) -> None:
     """Train the centres, and what transforms rows before they are compared, on all threads.
 
     ``rows``: ``(n, d)`` unit rows; faiss raises ``RuntimeError`` where they are fewer than lists.
+    ``advance``: told how many more rows are done with, where there are very many lists.
     """
     faiss = _library()
 
@@ -48,13 +52,13 @@ def place_centres(index: Any, rows: FloatArray) -> None:
             step = faiss.downcast_VectorTransform(index.chain.at(i))
             step.train(rows)
             rows = step.apply(rows)
-        place_centres(index.index, rows)
+        place_centres(index.index, rows, advance=advance)
     elif isinstance(index, faiss.IndexRefine):
-        place_centres(index.base_index, rows)
+        place_centres(index.base_index, rows, advance=advance)
     elif isinstance(index, faiss.IndexIVF):
         coded = isinstance(faiss.downcast_index(index.quantizer), faiss.IndexRefine)
         if coded and TWO_LEVELS_FROM <= index.nlist <= len(rows):
-            placed = centres(rows, int(index.nlist))
+            placed = centres(rows, int(index.nlist), advance=advance)
             index.quantizer.train(placed)
             index.quantizer.add(placed)
         else:

@@ -123,7 +123,14 @@ def _train(index: Any, vectors: Vectors, memory: int, progress: Progress, step: 
     points = _training_points(index, vectors, memory)
     progress.start(step, points)
     sample, _ = vectors.sample(points)
-    place_centres(index, sample)
+    told = 0
+
+    def advance(rows: int) -> None:
+        nonlocal told
+        told += rows
+        progress.advance(rows)
+
+    place_centres(index, sample, advance=advance)
     # k-means of codes is a thousand small steps, in which several threads wait for each other.
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
@@ -131,7 +138,7 @@ def _train(index: Any, vectors: Vectors, memory: int, progress: Progress, step: 
         index.train(sample)
     finally:
         faiss.omp_set_num_threads(threads)
-    progress.advance(points)
+    progress.advance(points - told)
 
 
 def _training_points(index: Any, vectors: Vectors, memory: int) -> int:

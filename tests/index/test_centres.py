@@ -37,6 +37,13 @@ def test_rows_lie_nearer_to_them_than_to_rows_drawn_at_random() -> None:
     assert closeness(others, centres(rows, 256)) > closeness(others, drawn) + 0.02
 
 
+def test_every_row_is_told_to_be_done_once() -> None:
+    told: list[int] = []
+    centres(clustered(4_001, 50), 37, advance=told.append)
+    assert sum(told) == 4_001
+    assert min(told) >= 0 and len(told) > 3
+
+
 def test_the_same_rows_give_the_same_centres() -> None:
     rows = clustered(3_000, 40)
     assert np.array_equal(centres(rows, 100), centres(rows, 100))
