@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import base64
+import json
+import selectors
+import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -19,6 +25,8 @@ from search_back.encoders.batching import BatchingEncoder
 from search_back.encoders.cache import CachingEncoder
 from search_back.interfaces import Encoder
 from search_back.server import create_app
+from search_back.server.listening import Bounds, HttpServer
+from search_back.server.serve import bind
 from search_back.services import Services
 from search_back.types import FloatArray, Tokens
 from tests.conftest import Chain
@@ -104,6 +112,62 @@ def test_a_full_queue_is_503_and_says_when_to_come_again(
     assert values["search_back_encoder_queue_seconds_count{text}"] == 3
     assert values["search_back_encoder_queue_seconds_sum{text}"] > 0
     assert ask(app, "again").status_code == 200
+
+
+def test_of_hundreds_at_once_some_wait_and_the_rest_are_told_at_once(
+    serve_encoder: Callable[..., Services],
+) -> None:
+    held = Held()
+    listener = bind("127.0.0.1", 0)
+    app = create_app(serve_encoder(held))
+    server = HttpServer(
+        app, listener, Bounds(threads=4, max_waiting=20, max_body_bytes=1000, max_connections=500)
+    )
+    stop = threading.Event()
+    loop = threading.Thread(target=server.serve, args=(stop.is_set,))
+    loop.start()
+    try:
+        statuses = Counter[int]()
+        with ExitStack() as stack, selectors.DefaultSelector() as ready:
+            for number in range(400):
+                client = stack.enter_context(socket.create_connection(listener.getsockname()))
+                client.sendall(query_for(f"text {number}"))
+                ready.register(client, selectors.EVENT_READ)
+            # As long as the encoder is at work nobody else comes through.
+            count_answers(ready, statuses, until=376)
+            assert statuses == {503: 376}
+            health = requests.get(
+                f"http://127.0.0.1:{listener.getsockname()[1]}/health", timeout=60
+            )
+            assert health.status_code == 200
+            held.released.set()
+            count_answers(ready, statuses, until=400)
+        assert statuses == {503: 376, 200: 24}
+    finally:
+        held.released.set()
+        stop.set()
+        server.pull_trigger()
+        loop.join(PATIENCE_S)
+        server.drain(PATIENCE_S)
+        server.close()
+        listener.close()
+
+
+def query_for(text: str) -> bytes:
+    body = json.dumps({"text": text}).encode()
+    head = f"POST /knn-service HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+    return f"{head}Content-Type: application/json\r\n\r\n".encode() + body
+
+
+def count_answers(ready: selectors.BaseSelector, statuses: Counter[int], *, until: int) -> None:
+    """Take one answer of each client, until so many have come in all."""
+    while statuses.total() < until:
+        chosen = ready.select(PATIENCE_S)
+        assert chosen, f"no more answers after {statuses}"
+        for key, _ in chosen:
+            assert isinstance(key.fileobj, socket.socket)
+            statuses[int(key.fileobj.recv(12)[9:])] += 1
+            ready.unregister(key.fileobj)
 
 
 def queued_texts(services: Services) -> int:
