@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from search_back.index.coarse import quantiser_parameters
 from search_back.index.plan import SearchSettings
 from search_back.types import FloatArray, IdArray, IdMask
 
@@ -78,7 +79,8 @@ class ListsOfRows:
             else:
                 index = faiss.downcast_index(index.base_index)
         count = min(count, int(self.ivf.nlist))
-        lists: IdArray = self.ivf.quantizer.search(queries, count)[1]
+        parameters = quantiser_parameters(self.ivf, count)
+        lists: IdArray = self.ivf.quantizer.search(queries, count, params=parameters)[1]
         return lists
 
     def _counts_of(self, mask: IdMask) -> IdArray:
