@@ -12,7 +12,7 @@ export const ID_TYPE = "application/x-search-back-id";
  * @property {(id: string) => void} similar search for what is like it
  * @property {(id: string, weight: 1 | -1) => void} weigh draw the query towards it, or away from it
  * @property {(id: string) => void} open
- * @property {(id: string) => void} missing its picture cannot be shown
+ * @property {(id: string, card: HTMLElement) => void} missing its picture cannot be shown
  */
 
 /**
@@ -79,9 +79,7 @@ function showWords(root, tile, result, doing) {
 
 /** @param {HTMLElement} root @param {string} id @param {Doing} doing */
 function drop(root, id, doing) {
-  if (!root.isConnected) return;
-  root.remove();
-  doing.missing(id);
+  if (root.isConnected) doing.missing(id, root);
 }
 
 /** A link that leads nowhere is no link to the keyboard. @param {HTMLElement} tile */

@@ -2,6 +2,7 @@
 
 import { byId, isTyping } from "./dom.js";
 import { inWords, toast } from "./messages.js";
+import { countColumns } from "./runs.js";
 
 /**
  * What every such part may use.
@@ -61,9 +62,7 @@ function arrows() {
 
 const tiles = () => Array.from(document.querySelectorAll("#results .card .tile")).filter((tile) => tile instanceof HTMLElement);
 
-function columns() {
-  return getComputedStyle(byId("results", HTMLElement)).gridTemplateColumns.split(" ").length;
-}
+const columns = () => countColumns(byId("results", HTMLElement));
 
 /** @param {number} by */
 function step(by) {

@@ -2,15 +2,17 @@
 
 import { makeCard, makeGroup } from "./card.js";
 import { byId, part } from "./dom.js";
+import { createFade } from "./fade.js";
 import { t } from "./language.js";
 import { recall, remember } from "./prefs.js";
+import { createRuns } from "./runs.js";
 
 /** Pictures up to this many pixels a side look best small, at their own size. */
 const SMALL = 200;
 const SKELETONS = 24;
 const DENSITY_SAMPLE = 5;
 
-const grid = byId("results", HTMLOListElement);
+const grid = byId("results", HTMLElement);
 
 /**
  * @param {object} parts
@@ -27,6 +29,9 @@ export function mountResults({ search, state, doing, onGroup }) {
   let group;
   /** @type {boolean[]} */
   let sizes = [];
+  const runs = createRuns(grid);
+  const fadeIn = createFade(grid);
+  const using = { ...doing, missing: take };
 
   search.subscribe((view) => {
     const waiting = view.status === "loading";
@@ -38,7 +43,7 @@ export function mountResults({ search, state, doing, onGroup }) {
     }
     if (view.answer !== answer) clear(view.answer);
     const fresh = view.results.slice(drawn).filter((result) => !view.broken.has(result.id));
-    if (fresh.length) grid.append(...fresh.flatMap(draw));
+    if (fresh.length) runs.append(fresh.flatMap(draw));
     drawn = view.results.length;
   });
   // Neither bubbles; one listener for thousands of pictures.
@@ -47,7 +52,7 @@ export function mountResults({ search, state, doing, onGroup }) {
   /** @param {object} next */
   function clear(next) {
     const focused = grid.contains(document.activeElement);
-    grid.replaceChildren();
+    runs.clear();
     grid.dataset.density = usualDensity();
     grid.classList.remove("waiting");
     if (focused) byId("results-title", HTMLElement).focus({ preventScroll: true });
@@ -65,18 +70,25 @@ export function mountResults({ search, state, doing, onGroup }) {
       blank.className = "skeleton";
       return blank;
     });
-    grid.replaceChildren(...blanks);
+    runs.clear();
+    runs.append(blanks);
     answer = null;
   }
 
   /** A card, and the name of its group where it is the first of it. @param {import("./item.js").Result} result */
   function draw(result) {
-    const card = makeCard(result, doing);
+    const card = makeCard(result, using);
     const { groupBy } = state.get();
     const value = groupBy ? (result.metadata[groupBy] ?? null) : undefined;
     if (value === group) return [card];
     group = value;
     return [makeGroup(value === null ? t("No value") : String(value), () => onGroup(groupBy, value)), card];
+  }
+
+  /** @param {string} id @param {HTMLElement} card */
+  function take(id, card) {
+    runs.remove(card);
+    doing.missing(id, card);
   }
 
   /** Whether the index holds small pictures, learnt from the first ones shown before. */
@@ -94,6 +106,7 @@ export function mountResults({ search, state, doing, onGroup }) {
     root.classList.toggle("small", small);
     root.classList.toggle("whole", ratio > 1.9 || ratio < 0.55);
     root.classList.add("loaded");
+    if (root.parentElement) fadeIn(image, root.parentElement);
     if (sizes.push(small) !== DENSITY_SAMPLE) return;
     const density = sizes.filter(Boolean).length > DENSITY_SAMPLE / 2 ? "small" : "normal";
     // Nothing moves under the pointer: what is learnt later is for the next search.

@@ -20,6 +20,12 @@ from tests.e2e.looking import (
 PHONE = {"viewport": {"width": 390, "height": 600}}
 SCENE = "cat and pizza on a green background"
 WIDE_SEARCH = "?query=guitar&deduplicate=false"
+_COLUMNS = """() =>
+  getComputedStyle(document.querySelector("#results")).gridTemplateColumns.split(" ").length"""
+_ROWS_ARE_WHOLE = """(columns) => {
+  const runs = [...document.querySelectorAll("#results > .run")];
+  return runs.length > 1 && runs.slice(0, -1).every((run) => run.children.length % columns === 0);
+}"""
 
 
 def test_a_card_shows_picture_caption_and_score(open_page: OpenPage) -> None:
@@ -123,6 +129,39 @@ def test_a_picture_that_is_gone_leaves_the_grid(open_page: OpenPage, watches: li
     expect(page.locator("#status")).to_contain_text("1 picture missing")
     id_ = gone[0].split("/thumbnails/")[1].split("?")[0]
     assert id_ not in ids(page)
+
+
+def test_rows_are_whole_however_wide_the_window_is(open_page: OpenPage) -> None:
+    page = open_page(WIDE_SEARCH)
+    see_results(page)
+    for pages in (2, 3):
+        page.mouse.wheel(0, 20_000)
+        expect(cards(page)).to_have_count(pages * PAGE_OF_RESULTS)
+    before = ids(page)
+    tile = cards(page).nth(PAGE_OF_RESULTS).locator(".tile")
+    tile.focus()
+    for width in (960, 700, 390, 1200):
+        page.set_viewport_size({"width": width, "height": 600})
+        columns = int(page.evaluate(_COLUMNS))
+        page.wait_for_function(_ROWS_ARE_WHOLE, arg=columns)
+        assert ids(page) == before
+        expect(tile).to_be_focused()
+
+
+def test_behind_a_picture_that_is_gone_rows_are_filled_up(
+    open_page: OpenPage, watches: list[Watch]
+) -> None:
+    page = open_page(WIDE_SEARCH, **PHONE)
+    watches[-1].forgive("404")
+    see_results(page)
+    page.mouse.wheel(0, 20_000)
+    expect(cards(page)).to_have_count(2 * PAGE_OF_RESULTS)
+    left = ids(page)
+    # As a browser tells of one that it cannot show.
+    page.locator(f'[data-id="{left.pop(1)}"] img').dispatch_event("error")
+    expect(page.locator("#status")).to_contain_text("1 picture missing")
+    assert ids(page) == left
+    page.wait_for_function(_ROWS_ARE_WHOLE, arg=int(page.evaluate(_COLUMNS)))
 
 
 def test_small_pictures_lie_on_white_and_large_ones_cover_their_tile(open_page: OpenPage) -> None:
