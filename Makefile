@@ -14,11 +14,15 @@ demo: $(VENV)/.installed  ## Search the bundled pictures at http://localhost:123
 test: $(VENV)/.tested  ## The whole test suite
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
-lint: $(VENV)/.linted  ## Linter, formatter, type checker, law of imports
+lint: $(VENV)/.linted  ## Linter, formatter, type checkers, law of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@if command -v tsc >/dev/null; then echo "tsc --noEmit -p front"; tsc --noEmit -p front; \
+	elif [ -n "$$SEARCH_BACK_REQUIRE_TSC" ]; then \
+	  echo "no tsc here, and SEARCH_BACK_REQUIRE_TSC is set: Debian has it in node-typescript" >&2; exit 1; \
+	else echo "skipped: the page's types; no tsc here (Debian has it in node-typescript)"; fi
 
 model: $(VENV)/.recipe  ## Train, evaluate and export the bundled model again: an hour
 	$(BIN)/python -m search_back.models.recipe all --work build/recipe

@@ -54,7 +54,8 @@ METRICS = {"all": "TaskDuration", "layout": "LayoutDuration", "style": "RecalcSt
 # Frames begin once nothing is loaded any more: what is measured is the scrolling alone.
 SCROLL = """async ([frames, step, from]) => {
   const next = () => new Promise(requestAnimationFrame);
-  scrollTo(0, from * (document.documentElement.scrollHeight - innerHeight) - (from === 1 ? frames * step : 0));
+  const end = document.documentElement.scrollHeight - innerHeight;
+  scrollTo(0, Math.min(from * end, end - frames * step));
   for (let i = 0; i < 30; i++) await next();
   const times = [];
   let before = await next();
@@ -145,8 +146,10 @@ def spent(session: CDPSession) -> dict[str, float]:
     return {kind: found[name] * 1e3 for kind, name in METRICS.items()}
 
 
-def scrolled(page: Page, session: CDPSession, *how: float) -> tuple[list[float], dict[str, float]]:
-    """Between frames, and on the main thread in all; ``how``: frames, step in pixels, where from."""
+def scrolled(
+    page: Page, session: CDPSession, *how: float
+) -> tuple[list[float], dict[str, float]]:
+    """Between frames, and on the main thread in all; ``how``: frames, step in pixels, start."""
     before = spent(session)
     times: list[float] = page.evaluate(SCROLL, list(how))
     after = spent(session)

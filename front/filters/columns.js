@@ -19,7 +19,11 @@ export function kindOf(type) {
   return KINDS.find(([pattern]) => pattern.test(type))?.[1] ?? "other";
 }
 
-/** What the elements of a list are; of another column, what it is itself. @param {string} type @returns {Kind} */
+/**
+ * What the elements of a list are; of another column, what it is itself.
+ * @param {string} type
+ * @returns {Kind}
+ */
 export function elementKind(type) {
   const inner = /^(?:large_|fixed_size_)?list<[^:]*: ?([^>]*)/.exec(type)?.[1];
   return kindOf(inner ?? type);

@@ -39,7 +39,11 @@ export function readFilter(text, types) {
   return clauses;
 }
 
-/** Takes a clause into another of its column, where one control shows both. @param {Clause} into @param {Clause} clause */
+/**
+ * Takes a clause into another of its column, where one control shows both.
+ * @param {Clause} into
+ * @param {Clause} clause
+ */
 function isJoined(into, clause) {
   if (into.kind === "has" && clause.kind === "has") into.values.push(...clause.values);
   else if (into.kind !== "range" || clause.kind !== "range") return false;
@@ -107,7 +111,11 @@ function readClause(tokens, types) {
   return null;
 }
 
-/** What is joined by `and`; null where an `or` or a bracket is wrong. @param {Token[]} tokens @returns {Token[][] | null} */
+/**
+ * What is joined by `and`; null where an `or` or a bracket is wrong.
+ * @param {Token[]} tokens
+ * @returns {Token[][] | null}
+ */
 function conjuncts(tokens) {
   /** @type {Token[][]} */
   const parts = [[]];

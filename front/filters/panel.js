@@ -26,7 +26,12 @@ export async function togglePanel(parts) {
   mounted(panel.hidden);
 }
 
-/** Only the results that have this value. @param {Parts} parts @param {string} column @param {unknown} value */
+/**
+ * Only the results that have this value.
+ * @param {Parts} parts
+ * @param {string} column
+ * @param {unknown} value
+ */
 export async function keepOnly({ api, state }, column, value) {
   const info = await indexInfo(api, state.get());
   const types = new Map((info?.columns ?? []).map(({ name, type }) => [name, type]));

@@ -66,7 +66,10 @@ export function drawSections({ info, facets, total, clauses, whole, opened, onCl
     return { rank: kind === "list" ? 2 : 0, body };
   }
 
-  /** Whether the commonest values stand for enough of the results. @param {import("../js/api.js").FacetValue[]} values */
+  /**
+   * Whether the commonest values stand for enough of the results.
+   * @param {import("../js/api.js").FacetValue[]} values
+   */
   function isShared(values) {
     const sum = values.reduce((all, { count }) => all + count, 0);
     return values.length < 20 ? values.some(({ count }) => count > 1) || values.length < 8 : sum >= SHARED * total;

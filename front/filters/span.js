@@ -74,7 +74,10 @@ function field(column, which, isTime, value, edge) {
   });
 }
 
-/** An edge of few digits. @param {string | undefined} edge */
+/**
+ * An edge of few digits.
+ * @param {string | undefined} edge
+ */
 function shown(edge = "") {
   return /^-?\d+\.\d{4,}$/.test(edge) ? String(Number(Number(edge).toPrecision(4))) : edge;
 }

@@ -46,6 +46,19 @@ export function join(base, path) {
   return `${base.replace(/\/+$/, "")}/${path.replace(/^\/+/, "")}`;
 }
 
+/**
+ * Can an address be made of it? `URL.canParse` is younger than the browsers that the page runs in.
+ * @param {string} text
+ * @param {string} [base]
+ */
+export function canParse(text, base) {
+  try {
+    return Boolean(new URL(text, base));
+  } catch {
+    return false;
+  }
+}
+
 /** @param {string} back a backend named in the address bar, or "" */
 export function createApi(back) {
   /** @type {Promise<Config> | undefined} */
@@ -81,7 +94,10 @@ export function createApi(back) {
 
   /** @type {Promise<Offer> | undefined} */
   let offered;
-  /** What there is to search; asked once, and again after a failure. @returns {Promise<Offer>} */
+  /**
+   * What there is to search; asked once, and again after a failure.
+   * @returns {Promise<Offer>}
+   */
   const offer = () =>
     (offered ??= loadOffer(call).catch((error) => {
       offered = undefined;
@@ -98,7 +114,11 @@ export function createApi(back) {
       const hits = answer.hits.map((/** @type {any} */ hit) => ({ ...hit, id: String(hit.id), metadata: hit.metadata ?? {} }));
       return { hits, cursor: answer.cursor ?? null, facets: answer.facets ?? {} };
     },
-    /** The route of clip-retrieval: everything found at once. @param {object} body @param {AbortSignal} [signal] */
+    /**
+     * The route of clip-retrieval: everything found at once.
+     * @param {object} body
+     * @param {AbortSignal} [signal]
+     */
     async knn(body, signal) {
       const answer = await call("knn-service", signal, { ...body, images: "link" });
       return asList(answer).map((hit) => hitOf(Object(hit)));
@@ -116,7 +136,11 @@ export function createApi(back) {
       const byId = new Map(rows.map((row) => [String(row.id), row.metadata]));
       return ids.map((id) => byId.get(id) ?? null);
     },
-    /** A whole picture, for what is done with it here. @param {string} address @returns {Promise<Blob>} */
+    /**
+     * A whole picture, for what is done with it here.
+     * @param {string} address
+     * @returns {Promise<Blob>}
+     */
     async picture(address) {
       try {
         const response = await fetch(address);
@@ -150,7 +174,7 @@ export function createApi(back) {
  */
 async function loadConfig(back) {
   const home = new URL(".", location.href).href;
-  const asked = back && URL.canParse(back, home) ? new URL(back, home).href : "";
+  const asked = back && canParse(back, home) ? new URL(back, home).href : "";
   /** @type {Record<string, unknown>} */
   let found = {};
   try {
@@ -161,7 +185,7 @@ async function loadConfig(back) {
   }
   const named = asked || String(found.defaultBackend || "");
   return {
-    base: named && URL.canParse(named, home) ? new URL(named, home).href : home,
+    base: named && canParse(named, home) ? new URL(named, home).href : home,
     index: String(found.defaultIndex || ""),
     urlColumn: String(found.urlColumn || "url"),
   };

@@ -55,7 +55,11 @@ export function makeCard(result, doing) {
   return root;
 }
 
-/** The name of a group, above its results. @param {string} name @param {() => void} onOnly */
+/**
+ * The name of a group, above its results.
+ * @param {string} name
+ * @param {() => void} onOnly
+ */
 export function makeGroup(name, onOnly) {
   const button = make("button", { type: "button", class: "group-name" }, name);
   button.title = t("Only {what}", { what: name });
@@ -82,7 +86,10 @@ function drop(root, id, doing) {
   if (root.isConnected) doing.missing(id, root);
 }
 
-/** A link that leads nowhere is no link to the keyboard. @param {HTMLElement} tile */
+/**
+ * A link that leads nowhere is no link to the keyboard.
+ * @param {HTMLElement} tile
+ */
 function beButton(tile) {
   tile.setAttribute("role", "button");
   tile.tabIndex = 0;

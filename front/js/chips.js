@@ -91,7 +91,11 @@ export function reweigh(state, term, weight) {
   state.adjust({ terms: state.get().terms.map((other) => (isSame(other, term) ? { ...other, weight } : other)) });
 }
 
-/** Away from 0, where a term would say nothing. @param {number} weight @param {1 | -1} direction */
+/**
+ * Away from 0, where a term would say nothing.
+ * @param {number} weight
+ * @param {1 | -1} direction
+ */
 function stepped(weight, direction) {
   const next = Math.min(MOST, Math.max(-MOST, weight + direction * STEP));
   return next === 0 ? direction * STEP : next;

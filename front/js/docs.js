@@ -210,7 +210,11 @@ function heading(text) {
   return title;
 }
 
-/** Text in which backticks mark code. @param {HTMLElement} target @param {string} text */
+/**
+ * Text in which backticks mark code.
+ * @param {HTMLElement} target
+ * @param {string} text
+ */
 function write(target, text) {
   text.split("`").forEach((piece, i) => {
     if (!piece) return;

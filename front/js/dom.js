@@ -46,11 +46,14 @@ export function make(tag, attributes = {}, ...children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value !== null && value !== false) element.setAttribute(name, value === true ? "" : String(value));
   }
-  element.append(...children.filter((child) => child !== null && child !== false));
+  for (const child of children) if (child !== null && child !== false) element.append(child);
   return element;
 }
 
-/** One of the page's drawings. @param {string} name */
+/**
+ * One of the page's drawings.
+ * @param {string} name
+ */
 export function icon(name) {
   const space = "http://www.w3.org/2000/svg";
   const svg = document.createElementNS(space, "svg");
@@ -62,7 +65,11 @@ export function icon(name) {
   return svg;
 }
 
-/** Styles of a part that is not always needed; there once the promise is. @param {string} name @returns {Promise<void>} */
+/**
+ * Styles of a part that is not always needed; there once the promise is.
+ * @param {string} name
+ * @returns {Promise<void>}
+ */
 export function withStyles(name) {
   const href = `css/${name}.css`;
   if (document.head.querySelector(`link[href="${href}"]`)) return Promise.resolve();
@@ -74,7 +81,10 @@ export function withStyles(name) {
   });
 }
 
-/** Is something being typed there, so that keys are letters? @param {EventTarget | null} target */
+/**
+ * Is something being typed there, so that keys are letters?
+ * @param {EventTarget | null} target
+ */
 export function isTyping(target) {
   return target instanceof Element && target.matches("input:not([type=range], [type=checkbox], [type=radio]), select, textarea");
 }

@@ -53,7 +53,10 @@ export function asJson(rows) {
   return `${JSON.stringify(items, null, 1)}\n`;
 }
 
-/** By RFC 4180. @param {Row[]} rows */
+/**
+ * By RFC 4180.
+ * @param {Row[]} rows
+ */
 export function asCsv(rows) {
   const columns = [...new Set(rows.flatMap(({ metadata }) => Object.keys(metadata)))].filter((name) => !["id", "similarity", "picture"].includes(name));
   const lines = rows.map(({ id, similarity, address, metadata }) => [id, similarity, address, ...columns.map((name) => metadata[name])]);

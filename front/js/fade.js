@@ -15,8 +15,9 @@ export function createFade(grid) {
 
   grid.addEventListener("contentvisibilityautostatechange", (event) => {
     const run = event.target;
+    const { skipped } = /** @type {Event & {skipped?: boolean}} */ (event);
     if (!(run instanceof Element)) return;
-    if (!("skipped" in event && event.skipped)) return void unseen.delete(run);
+    if (!skipped) return void unseen.delete(run);
     unseen.add(run);
     for (const fade of running.get(run) ?? []) fade.cancel();
     running.delete(run);

@@ -59,7 +59,7 @@ export function mountIncoming(on) {
     else if (address) on.address(address, added);
   });
 
-  addEventListener("paste", (event) => {
+  document.addEventListener("paste", (event) => {
     const data = event.clipboardData;
     if (!data || (event.target instanceof Element && event.target.closest("dialog, [popover]"))) return;
     const files = Array.from(data.files).filter(isPicture);
@@ -84,20 +84,29 @@ function isPicture(file) {
   return file.type.startsWith("image/");
 }
 
-/** Where no file looks like a picture, the first is tried all the same. @param {FileList} files */
+/**
+ * Where no file looks like a picture, the first is tried all the same.
+ * @param {FileList} files
+ */
 function picturesIn(files) {
   const pictures = Array.from(files).filter(isPicture);
   return pictures.length ? pictures : Array.from(files).slice(0, 1);
 }
 
-/** A dragged picture names its own address in HTML; the list may hold the page it links to. @param {DataTransfer} data */
+/**
+ * A dragged picture names its own address in HTML; the list may hold the page it links to.
+ * @param {DataTransfer} data
+ */
 function addressIn(data) {
   const html = new DOMParser().parseFromString(data.getData("text/html"), "text/html");
   const lines = data.getData("text/uri-list").split(/\r?\n/).filter((line) => !line.startsWith("#"));
   return [html.querySelector("img")?.getAttribute("src") ?? "", ...lines].find(isAddress);
 }
 
-/** Pasting into the middle of some words is ordinary typing. @param {EventTarget | null} target */
+/**
+ * Pasting into the middle of some words is ordinary typing.
+ * @param {EventTarget | null} target
+ */
 function replacesAll(target) {
   if (!(target instanceof HTMLInputElement) && !(target instanceof HTMLTextAreaElement)) return true;
   const { selectionStart: start, selectionEnd: end, value } = target;

@@ -11,7 +11,7 @@
  * @property {import("./api.js").Columns} metadata
  */
 
-import { hitOf, join } from "./api.js";
+import { canParse, hitOf, join } from "./api.js";
 
 const CAPTION_COLUMNS = ["caption", "name", "title", "text", "TEXT"];
 
@@ -63,7 +63,7 @@ export function pictureOf({ metadata, image, thumbnail_url, picture_url }, { bas
  * @param {string} base
  */
 function webAddress(value, base) {
-  if (typeof value !== "string" || !value || !URL.canParse(value, base)) return "";
+  if (typeof value !== "string" || !value || !canParse(value, base)) return "";
   const url = new URL(value, base);
   return url.protocol === "http:" || url.protocol === "https:" ? url.href : "";
 }

@@ -13,7 +13,10 @@ export function parseExactly(text) {
   return JSON.parse(exact);
 }
 
-/** An id as the server reads it; one beyond exact numbers stays a string. @param {number | string} id */
+/**
+ * An id as the server reads it; one beyond exact numbers stays a string.
+ * @param {number | string} id
+ */
 export function wireId(id) {
   return /^\d+$/.test(String(id)) && Number.isSafeInteger(Number(id)) ? Number(id) : id;
 }

@@ -54,13 +54,21 @@ export function t(text, values = {}) {
   return found.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
 }
 
-/** `one` or `many`, by the number `{n}`. @param {number} n @param {string} one @param {string} many */
+/**
+ * `one` or `many`, by the number `{n}`.
+ * @param {number} n
+ * @param {string} one
+ * @param {string} many
+ */
 export function counted(n, one, many) {
   const form = new Intl.PluralRules(language).select(n) === "one" ? one : many;
   return t(form, { n: n.toLocaleString(language) });
 }
 
-/** `data-t` names what is translated: `text`, or attributes. @param {ParentNode} root */
+/**
+ * `data-t` names what is translated: `text`, or attributes.
+ * @param {ParentNode} root
+ */
 function translate(root) {
   for (const element of root.querySelectorAll("[data-t]")) {
     for (const what of (element.getAttribute("data-t") ?? "").split(" ")) {

@@ -68,7 +68,10 @@ export function showMessage(place, words, retry) {
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let fading;
 
-/** A word in passing, for what leaves the results as they are. @param {Words} words */
+/**
+ * A word in passing, for what leaves the results as they are.
+ * @param {Words} words
+ */
 export function toast({ title, text }) {
   document.getElementById("toast")?.remove();
   const place = make("div", { id: "toast", role: "alert" });

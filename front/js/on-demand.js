@@ -60,13 +60,13 @@ function arrows() {
   };
 }
 
-const tiles = () => Array.from(document.querySelectorAll("#results .card .tile")).filter((tile) => tile instanceof HTMLElement);
+const tiles = () => /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("#results .card .tile"));
 
 const columns = () => countColumns(byId("results", HTMLElement));
 
 /** @param {number} by */
 function step(by) {
-  const all = tiles();
+  const all = Array.from(tiles());
   const here = all.findIndex((tile) => tile === document.activeElement?.closest(".card")?.querySelector(".tile"));
   all[here + by]?.focus();
 }

@@ -10,7 +10,10 @@ const originals = /** @type {Map<string, Blob>} */ (new Map());
 
 export class UnreadablePicture extends Error {}
 
-/** What a scaled-down picture was made from, where it is known. @param {string} data */
+/**
+ * What a scaled-down picture was made from, where it is known.
+ * @param {string} data
+ */
 export const originalOf = (data) => originals.get(data);
 
 /**

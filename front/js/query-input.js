@@ -115,7 +115,10 @@ export function mountQueryInput({ state, composes, onFiles }) {
     renderText();
   }
 
-  /** Words as the box would read them. @param {string} text */
+  /**
+   * Words as the box would read them.
+   * @param {string} text
+   */
   function asLine(text) {
     return (composes() && formatLine([{ kind: "text", value: text, weight: 1 }])) || text;
   }

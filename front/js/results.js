@@ -75,7 +75,10 @@ export function mountResults({ search, state, doing, onGroup }) {
     answer = null;
   }
 
-  /** A card, and the name of its group where it is the first of it. @param {import("./item.js").Result} result */
+  /**
+   * A card, and the name of its group where it is the first of it.
+   * @param {import("./item.js").Result} result
+   */
   function draw(result) {
     const card = makeCard(result, using);
     const { groupBy } = state.get();
@@ -115,7 +118,10 @@ export function mountResults({ search, state, doing, onGroup }) {
   }
 }
 
-/** The card of a result, where it is on the page. @param {string} id */
+/**
+ * The card of a result, where it is on the page.
+ * @param {string} id
+ */
 export function focusCard(id) {
   const card = grid.querySelector(`[data-id="${CSS.escape(id)}"]`);
   if (!card) return;

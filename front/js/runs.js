@@ -34,7 +34,7 @@ export function createRuns(grid) {
       grid.replaceChildren();
       append(all);
     });
-    if (anchor) scrollBy({ top: anchor.getBoundingClientRect().top - before, behavior: "instant" });
+    if (anchor) scrollBy(0, anchor.getBoundingClientRect().top - before);
   }
 
   /** @param {Element[]} elements cards, and names of groups */
@@ -72,7 +72,10 @@ export function createRuns(grid) {
       grid.replaceChildren();
       columns = 0;
     },
-    /** Takes a card away; those behind it move up. @param {Element} card */
+    /**
+     * Takes a card away; those behind it move up.
+     * @param {Element} card
+     */
     remove(card) {
       /** @type {Element | null | undefined} */
       let run = card.parentElement;
@@ -83,7 +86,10 @@ export function createRuns(grid) {
     },
   };
 
-  /** Ends a run with a whole row again; did that change the next one? @param {Element} run */
+  /**
+   * Ends a run with a whole row again; did that change the next one?
+   * @param {Element} run
+   */
   function fillUp(run) {
     let isChanged = false;
     while (columnBehind(run, columns) !== 0 && run.nextElementSibling) {
@@ -106,14 +112,22 @@ export function countColumns(grid) {
   return getComputedStyle(grid).gridTemplateColumns.split(" ").length;
 }
 
-/** Where in its row the next card would stand. @param {Element} run @param {number} columns */
+/**
+ * Where in its row the next card would stand.
+ * @param {Element} run
+ * @param {number} columns
+ */
 function columnBehind(run, columns) {
   let cards = 0;
   for (let last = run.lastElementChild; last && !isHead(last); last = last.previousElementSibling) cards += 1;
   return cards % columns;
 }
 
-/** Rows of cards. @param {Element} run @param {number} columns */
+/**
+ * Rows of cards.
+ * @param {Element} run
+ * @param {number} columns
+ */
 function rowsOf(run, columns) {
   let [rows, column] = [0, 0];
   for (const element of run.children) {
@@ -123,13 +137,19 @@ function rowsOf(run, columns) {
   return rows;
 }
 
-/** The first card that begins below the upper edge of the window. @param {Element} grid */
+/**
+ * The first card that begins below the upper edge of the window.
+ * @param {Element} grid
+ */
 function atTheTop(grid) {
   const run = Array.from(grid.children).find((one) => one.getBoundingClientRect().bottom > 0);
   return run && Array.from(run.children).find((card) => card.getBoundingClientRect().top >= 0);
 }
 
-/** An element that is moved would lose the focus. @param {() => void} move */
+/**
+ * An element that is moved would lose the focus.
+ * @param {() => void} move
+ */
 function keepingFocus(move) {
   const focused = document.activeElement;
   move();

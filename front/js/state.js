@@ -44,16 +44,25 @@ export function createState(onMove) {
   return {
     get: store.get,
     subscribe: store.subscribe,
-    /** The address `go` would lead to. @param {Partial<State>} patch */
+    /**
+     * The address `go` would lead to.
+     * @param {Partial<State>} patch
+     */
     link: (patch) => writeUrl({ ...store.get(), ...patch }),
-    /** A new search. @param {Partial<State>} patch */
+    /**
+     * A new search.
+     * @param {Partial<State>} patch
+     */
     go: (patch) => change(patch, true),
     /**
      * Asks for something else. A cut-off was for the similarities of the last question, and goes.
      * @param {import("./url.js").Term[]} terms
      */
     ask: (terms) => change({ terms, threshold: null }, true),
-    /** The same search, a little different: no step of its own in the history. @param {Partial<State>} patch */
+    /**
+     * The same search, a little different: no step of its own in the history.
+     * @param {Partial<State>} patch
+     */
     adjust: (patch) => change(patch, false),
   };
 }

@@ -37,7 +37,11 @@ export class BadLine extends Error {
   }
 }
 
-/** The parts of a line, one at least. Raises `BadLine`. @param {string} text @returns {Part[]} */
+/**
+ * The parts of a line, one at least. Raises `BadLine`.
+ * @param {string} text
+ * @returns {Part[]}
+ */
 export function parseLine(text) {
   const parts = [];
   let sign = 1;
@@ -55,7 +59,10 @@ export function parseLine(text) {
   }
 }
 
-/** The line that `parseLine` reads as these parts; null where no line can tell them. @param {Part[]} parts */
+/**
+ * The line that `parseLine` reads as these parts; null where no line can tell them.
+ * @param {Part[]} parts
+ */
 export function formatLine(parts) {
   let line = "";
   for (const part of parts) {
@@ -105,7 +112,10 @@ function kindOf(value, text, here) {
   return { kind: PATH.test(value) ? "path" : "text", value };
 }
 
-/** One part of a weight not below 0: as it stands where that is read as this part, or quoted. @param {Part} part */
+/**
+ * One part of a weight not below 0: as it stands where that is read as this part, or quoted.
+ * @param {Part} part
+ */
 function write({ kind, value, weight }) {
   const before = weight === 1 ? "" : `${decimal(weight)}:`;
   const quoted = `"${value.replaceAll('"', '""')}"`;
@@ -123,7 +133,10 @@ function isReadAs(way, part) {
   }
 }
 
-/** Without an exponent, which no weight has. @param {number} number */
+/**
+ * Without an exponent, which no weight has.
+ * @param {number} number
+ */
 function decimal(number) {
   const text = String(number);
   return text.includes("e") ? number.toFixed(20).replace(/\.?0+$/, "") : text;
@@ -135,7 +148,11 @@ function match(sticky, text, at) {
   return sticky.exec(text);
 }
 
-/** Where the blanks at a place end. @param {string} text @param {number} at */
+/**
+ * Where the blanks at a place end.
+ * @param {string} text
+ * @param {number} at
+ */
 function skip(text, at) {
   return at + (match(BLANKS, text, at)?.[0].length ?? 0);
 }

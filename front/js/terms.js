@@ -8,6 +8,7 @@
  * @property {string} [name] what a picture is called
  */
 
+import { canParse } from "./api.js";
 import { wireId } from "./json.js";
 
 /** @param {string} value @param {number} [weight] @returns {Term} */
@@ -19,14 +20,20 @@ export const item = (value, weight = 1) => ({ kind: "id", value, weight });
 /** @param {string} value @param {string} name @returns {Term} */
 export const picture = (value, name) => ({ kind: "picture", value, weight: 1, name });
 
-/** A lone text of weight 1 stands in the box; everything else is shown as chips. @param {Term[]} terms */
+/**
+ * A lone text of weight 1 stands in the box; everything else is shown as chips.
+ * @param {Term[]} terms
+ */
 export function isPlain(terms) {
   return terms.length === 1 && terms[0]?.kind === "text" && terms[0].weight === 1;
 }
 
-/** Is it the address of something on the web? @param {string} text */
+/**
+ * Is it the address of something on the web?
+ * @param {string} text
+ */
 export function isAddress(text) {
-  return /^https?:\/\/\S+$/i.test(text.trim()) && URL.canParse(text.trim());
+  return /^https?:\/\/\S+$/i.test(text.trim()) && canParse(text.trim());
 }
 
 /** @param {Term} term what a person would call it */
@@ -36,7 +43,10 @@ export function labelOf({ kind, value, name }) {
   return kind === "url" && isAddress(value) ? new URL(value).hostname : value;
 }
 
-/** By the names of /v1/search, and of /knn-service. @param {Term} term */
+/**
+ * By the names of /v1/search, and of /knn-service.
+ * @param {Term} term
+ */
 export function wireTerm({ kind, value }) {
   switch (kind) {
     case "text":

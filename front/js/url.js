@@ -54,7 +54,10 @@ export function readUrl(search, kept = null) {
   };
 }
 
-/** The address of a state, relative to the page; what is usual is left out. @param {State} state */
+/**
+ * The address of a state, relative to the page; what is usual is left out.
+ * @param {State} state
+ */
 export function writeUrl(state) {
   const params = new URLSearchParams();
   const set = (/** @type {string} */ name, /** @type {unknown} */ value) => value && params.set(name, String(value));
@@ -77,25 +80,38 @@ export function writeUrl(state) {
   return location.pathname + (search && `?${search}`);
 }
 
-/** A name for the answer: two equal states have the same results. @param {State} state */
+/**
+ * A name for the answer: two equal states have the same results.
+ * @param {State} state
+ */
 export function keyOf(state) {
   return isTold(state.terms) ? writeUrl(state) : `${writeUrl(state)}#${JSON.stringify(state.terms)}`;
 }
 
-/** Whether an address tells all of these terms. @param {Term[]} terms */
+/**
+ * Whether an address tells all of these terms.
+ * @param {Term[]} terms
+ */
 export function isTold(terms) {
   const [only] = terms;
   const alone = terms.length === 1 && only?.weight === 1 && only.kind !== "picture";
   return !terms.length || alone || lineOf(terms) !== null;
 }
 
-/** The terms in one line; null where a line cannot tell them. @param {Term[]} terms */
+/**
+ * The terms in one line; null where a line cannot tell them.
+ * @param {Term[]} terms
+ */
 export function lineOf(terms) {
   const parts = terms.flatMap(({ kind, value, weight }) => (kind === "picture" ? [] : [{ kind, value, weight }]));
   return parts.length === terms.length ? formatLine(parts) : null;
 }
 
-/** A lone term has a name of its own, as old links have it; several are a line. @param {URLSearchParams} params @param {Term[]} terms */
+/**
+ * A lone term has a name of its own, as old links have it; several are a line.
+ * @param {URLSearchParams} params
+ * @param {Term[]} terms
+ */
 function setTerms(params, terms) {
   const told = terms.filter(({ kind }) => kind !== "picture");
   const [only] = told;
@@ -114,7 +130,11 @@ function termsOf(given) {
   return id ? [item(id)] : [];
 }
 
-/** A line that makes no sense is words. @param {string} line @returns {Term[]} */
+/**
+ * A line that makes no sense is words.
+ * @param {string} line
+ * @returns {Term[]}
+ */
 function readLine(line) {
   try {
     return parseLine(line).map((part) => ({ ...part, kind: part.kind === "path" ? "text" : part.kind }));
