@@ -146,9 +146,7 @@ def spent(session: CDPSession) -> dict[str, float]:
     return {kind: found[name] * 1e3 for kind, name in METRICS.items()}
 
 
-def scrolled(
-    page: Page, session: CDPSession, *how: float
-) -> tuple[list[float], dict[str, float]]:
+def scrolled(page: Page, session: CDPSession, *how: float) -> tuple[list[float], dict[str, float]]:
     """Between frames, and on the main thread in all; ``how``: frames, step in pixels, start."""
     before = spent(session)
     times: list[float] = page.evaluate(SCROLL, list(how))

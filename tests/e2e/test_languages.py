@@ -29,7 +29,8 @@ def texts() -> set[str]:
         source = file.read_text("utf-8")
         found.update(json.loads(f'"{text}"') for text in _CALL.findall(source))
         found.update(text for pair in _COUNT.findall(source) for text in pair)
-    for marked in _MARKED.finditer((FRONT / "index.html").read_text("utf-8")):
+    pages = "".join((FRONT / name).read_text("utf-8") for name in ("index.html", "status.html"))
+    for marked in _MARKED.finditer(pages):
         for what in marked[1].split():
             value = re.search(rf'\s{what}="([^"]*)"', marked[0])
             found.add(marked[2].strip() if value is None else value[1])
