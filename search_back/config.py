@@ -30,6 +30,7 @@ class Limits:
     max_text_characters: int = 10_000
     max_results: int = 100_000
     max_metadata_ids: int = 10_000
+    max_map_points: int = 10_000
     max_inline_pictures: int = 200
     max_inline_side: int = 1024
     max_thumbnail_side: int = 1024

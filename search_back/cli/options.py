@@ -96,6 +96,7 @@ _LIMIT_HELP = {
     "max_text_characters": "Characters of a text query.",
     "max_results": "Results of one query.",
     "max_metadata_ids": "Ids of one call to /metadata.",
+    "max_map_points": "Points of one map.",
     "max_inline_pictures": "Pictures inlined as base64 in one answer.",
     "max_inline_side": "Pixels of the longer side of an inlined picture.",
     "max_thumbnail_side": "Pixels of the longer side of a thumbnail.",

@@ -85,6 +85,19 @@ class SearchClient:
         with pa.ipc.open_stream(answer.content) as reader:
             return reader.read_all()
 
+    def map(
+        self, ids: Sequence[int] | None = None, *, sample: int | None = None, **options: Any
+    ) -> dict[str, Any]:
+        """Items laid out in two dimensions, in clusters with names: what ``POST /v1/map`` answers.
+
+        ``ids``: which, or ``sample``: how many of the whole index; ``options``: any other field.
+        """
+        body: dict[str, Any] = {"index": self._index, "sample": sample, **options}
+        if ids is not None:
+            body["ids"] = [int(id_) for id_ in ids]
+        found: dict[str, Any] = self._call("POST", "/v1/map", body).json()
+        return found
+
     def metadata(self, ids: Sequence[int]) -> list[dict[str, Any]]:
         """The rows of items, as ``{"id", "metadata"}``, in the order of their ids."""
         body = {"ids": [int(id_) for id_ in ids], "indice_name": self._index, "images": "none"}

@@ -31,6 +31,7 @@ PICTURES: Final = frozenset({"indices.picture", "indices.thumbnail"})
 SCOPES: Final[Mapping[str, Scope]] = {
     "compat.knn": "read",
     "compat.metadata": "read",
+    "maps.map_": "read",
     "search.search": "read",
 }
 # One search shows some forty of them.

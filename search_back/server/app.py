@@ -27,6 +27,7 @@ from search_back.server.routes import (
     compat_blueprint,
     documents_blueprint,
     indices_blueprint,
+    maps_blueprint,
     operations_blueprint,
     search_blueprint,
 )
@@ -66,6 +67,7 @@ def create_app(
     )
     app.register_blueprint(compat_blueprint(services))
     app.register_blueprint(search_blueprint(services))
+    app.register_blueprint(maps_blueprint(services))
     app.register_blueprint(indices_blueprint(services))
     app.register_blueprint(operations_blueprint(services, reload=reload or services.reload))
     app.register_blueprint(documents_blueprint())

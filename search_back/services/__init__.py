@@ -16,6 +16,7 @@ from search_back.guard import KeyRing, Links
 from search_back.metrics import Metrics
 from search_back.services.encoders import EncoderPool
 from search_back.services.index import DEFAULT_MODEL, IndexService
+from search_back.services.maps import Maps
 from search_back.services.snapshot import IMAGE_PATH, FolderSnapshot, open_snapshot
 from search_back.tracing import open_tracing
 
@@ -25,6 +26,7 @@ __all__ = [
     "EncoderPool",
     "FolderSnapshot",
     "IndexService",
+    "Maps",
     "Services",
     "open_snapshot",
 ]

@@ -67,6 +67,17 @@ def test_a_table_holds_what_json_holds(client: SearchClient, chain: Chain) -> No
     assert table["caption"].to_pylist() == [hit.metadata["caption"] for hit in found]
 
 
+def test_maps(client: SearchClient, chain: Chain) -> None:
+    some = client.map(np.array([3, 1]), method="pca")
+    assert (some["ids"], some["method"]) == ([3, 1], "pca")
+    assert sorted(zip(some["x"], some["y"], strict=True)) == [(0.0, 0.5), (1.0, 0.5)]
+    whole = client.map(sample=len(chain.rows), clusters=2)
+    assert whole["ids"] == list(range(len(chain.rows)))
+    assert len(whole["clusters"]) == 2
+    with pytest.raises(SearchError, match="either ids or sample"):
+        client.map()
+
+
 def test_metadata_and_indices(client: SearchClient, chain: Chain) -> None:
     rows = client.metadata([3, 1])
     assert [row["id"] for row in rows] == [3, 1]

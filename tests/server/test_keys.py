@@ -43,12 +43,14 @@ NEEDS = {
     ("/indices/<path:name>/thumbnails/<int:id_>", "GET"): "read",
     ("/indices/<path:name>/pictures/<int:id_>", "GET"): "read",
     ("/v1/search", "POST"): "read",
+    ("/v1/map", "POST"): "read",
     ("/admin/reload", "POST"): "admin",
 }
 CALLS = [
     ("POST", "/knn-service", {"text": "a", "num_images": 1}),
     ("POST", "/metadata", {"ids": [1]}),
     ("POST", "/v1/search", {"query": "a", "k": 1}),
+    ("POST", "/v1/map", {"sample": 3}),
     ("GET", "/indices-list", None),
     ("GET", "/v1/indices", None),
     ("GET", "/indices/emoji", None),

@@ -20,7 +20,13 @@ from search_back.server.openapi.parts import (
     header,
     ref,
 )
-from search_back.server.schemas import KnnRequest, MetadataRequest, SearchRequest, answers
+from search_back.server.schemas import (
+    KnnRequest,
+    MapRequest,
+    MetadataRequest,
+    SearchRequest,
+    answers,
+)
 
 TAGS: Final = {
     "search": "What new clients call.",
@@ -155,7 +161,8 @@ def _error(status: int) -> Answered:
 
 
 def _schemas() -> dict[str, Any]:
-    models: list[type[BaseModel]] = [SearchRequest, KnnRequest, MetadataRequest, *_answer_models()]
+    requests: list[type[BaseModel]] = [SearchRequest, MapRequest, KnnRequest, MetadataRequest]
+    models = [*requests, *_answer_models()]
     # As they are read, not written: there a field with a default would be one that always comes.
     _, schemas = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"

@@ -7,10 +7,11 @@ from typing import Any, Final
 from search_back.server.answers import IGNORED_HEADER, LIMITS_HEADER, TRUNCATED_HEADER
 from search_back.server.arrow import ARROW_STREAM
 from search_back.server.openapi.parts import Answered, Operation, Parameter, ref
-from search_back.server.schemas import KnnRequest, MetadataRequest, SearchRequest
+from search_back.server.schemas import KnnRequest, MapRequest, MetadataRequest, SearchRequest
 from search_back.server.schemas.answers import (
     Alive,
     KnnHit,
+    MapAnswer,
     MetadataRow,
     PageSettings,
     Readiness,
@@ -86,6 +87,39 @@ OPERATIONS: Final = (
             )
         },
         errors=_SEARCH_ERRORS,
+    ),
+    Operation(
+        "post",
+        "/v1/map",
+        "search",
+        "map",
+        "Items on a map",
+        description="Near to each other where their embeddings are, in clusters that are named by "
+        "the words of their captions. The same request gets the same answer.",
+        body=MapRequest,
+        examples={
+            "some of all": {"sample": 500},
+            "items": {"ids": [7, 543], "method": "pca", "clusters": 1},
+        },
+        answers={
+            200: Answered(
+                "Points and clusters.",
+                MapAnswer,
+                example={
+                    "index": "index",
+                    "method": "pca",
+                    "caption_column": "caption",
+                    "total": 3961,
+                    "ids": [7, 543],
+                    "x": [1.0, 0.0],
+                    "y": [0.5, 0.5],
+                    "cluster": [0, 0],
+                    "clusters": [{"x": 1.0, "y": 0.5, "size": 2, "words": ["face", "dog"]}],
+                    "took_ms": 4.2,
+                },
+            )
+        },
+        errors=(404,),
     ),
     Operation(
         "post",

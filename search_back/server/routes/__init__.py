@@ -3,6 +3,7 @@
 from search_back.server.routes.compat import compat_blueprint
 from search_back.server.routes.documents import documents_blueprint
 from search_back.server.routes.indices import indices_blueprint
+from search_back.server.routes.maps import maps_blueprint
 from search_back.server.routes.operations import operations_blueprint
 from search_back.server.routes.search import search_blueprint
 
@@ -10,6 +11,7 @@ __all__ = [
     "compat_blueprint",
     "documents_blueprint",
     "indices_blueprint",
+    "maps_blueprint",
     "operations_blueprint",
     "search_blueprint",
 ]

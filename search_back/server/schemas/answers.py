@@ -97,6 +97,32 @@ class SearchAnswer(Answer):
     took_ms: float
 
 
+class MapCluster(Answer):
+    """A group of points; `x` and `y` are those of one in its middle."""
+
+    x: float
+    y: float
+    size: int
+    words: list[str] = Field(description="What its captions say and others do not; may be empty.")
+
+
+class MapAnswer(Answer):
+    """Points, a list a column: `ids[i]` lies at `x[i]`, `y[i]`, in `clusters[cluster[i]]`."""
+
+    index: str
+    method: Literal["pca", "tsne"]
+    caption_column: str | None = Field(
+        description="Whose words name the clusters; null: there is none."
+    )
+    total: int = Field(description="How many items the index has.")
+    ids: list[int]
+    x: list[float] = Field(description="0 to 1.")
+    y: list[float] = Field(description="0 to 1, at the same scale.")
+    cluster: list[int]
+    clusters: list[MapCluster] = Field(description="The largest first.")
+    took_ms: float
+
+
 class Vectors(Answer):
     """The vectors of one modality."""
 
