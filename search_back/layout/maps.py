@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
@@ -14,7 +14,7 @@ from search_back.errors import InvalidField, NoSuchModality, UnknownId
 from search_back.interfaces import MetadataStore, Snapshot
 from search_back.layout.clusters import cluster, middle, suiting
 from search_back.layout.names import telling_words
-from search_back.layout.pca import Coordinates, fitted, principal
+from search_back.layout.pca import fitted, principal
 from search_back.layout.sample import sample_ids
 from search_back.layout.tsne import LEAST, available, tsne
 from search_back.types import FloatArray, IdArray, Modality
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MapMethod = Literal["auto", "pca", "tsne"]
 COMPONENTS: Final = 50  # of the embeddings: what t-SNE and k-means look at
 TSNE_MOST: Final = 10_000  # points that "auto" lays out by t-SNE: a quarter of a minute
+SHARE: Final = 0.6  # of the time that a request has left: then "auto" takes what t-SNE has by then
 # In the order of trust; the first that is there and holds texts.
 CAPTION_COLUMNS: Final = ("caption", "name", "title", "text", "TEXT")
 
@@ -93,7 +94,7 @@ def lay_out(snapshot: Snapshot, query: MapQuery) -> Map:
     deadlines.check("the clusters were found")
     labels = cluster(rows, query.clusters or suiting(len(ids)))
     method = _method(query.method, len(ids))
-    points = fitted(_laid_out(rows, method))
+    points = fitted(rows[:, :2] if method == "pca" else tsne(rows, _end(query.method)))
     deadlines.check("the clusters were named")
     count = int(labels.max(initial=-1)) + 1
     texts = [] if column is None else _texts(snapshot.metadata.take(ids, [column])[column])
@@ -109,10 +110,21 @@ def lay_out(snapshot: Snapshot, query: MapQuery) -> Map:
     )
 
 
-def _laid_out(rows: Coordinates, method: Literal["pca", "tsne"]) -> Coordinates:
-    if method == "pca":
-        return rows[:, :2]
-    return tsne(rows, partial(deadlines.check, "the map was laid out"))
+def _end(asked: MapMethod) -> Callable[[], bool]:
+    """Tells t-SNE when to stop: in time for an answer, as "auto" wishes, or not before its end.
+
+    The latter raises ``DeadlineExceeded`` once there is no time left.
+    """
+    left = deadlines.remaining()
+    if asked == "auto" and left is not None:
+        until = time.monotonic() + SHARE * left
+        return lambda: time.monotonic() > until
+
+    def never() -> bool:
+        deadlines.check("the map was laid out")
+        return False
+
+    return never
 
 
 def _method(asked: MapMethod, count: int) -> Literal["pca", "tsne"]:

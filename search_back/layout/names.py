@@ -24,8 +24,8 @@ def telling_words(
     ``tf(t, c) · log(1 + A / f(t))`` with ``tf`` the share of a word in the words of its cluster,
     ``f`` its number in all and ``A`` the words of a cluster on average (Grootendorst, "BERTopic",
     2022, arXiv:2203.05794, section 3.3); a caption counts a word once. A word that captions of the
-    other clusters say nearly as often (``TELLING``) tells nothing and is left out: so go "the" and
-    "of", in every language, without a list of them.
+    other clusters say nearly as often (``TELLING``) tells nothing and is left out: so go the stop
+    words of languages that ``words_of`` does not know.
     """
     counts: list[Counter[str]] = [Counter() for _ in range(clusters)]
     captioned = [0] * clusters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any, Final
@@ -29,12 +30,13 @@ def available() -> bool:
     return find_spec("openTSNE") is not None
 
 
-def tsne(rows: Coordinates, check: Callable[[], None]) -> Coordinates:
+def tsne(rows: Coordinates, is_over: Callable[[], bool]) -> Coordinates:
     """``(n ≥ LEAST, d)`` principal coordinates in two dimensions, the same for the same rows.
 
     It starts from the first two, so that the whole keeps their shape (Kobak and Berens, "The art
-    of using t-SNE for single-cell transcriptomics", 2019). ``check`` is called every few steps,
-    and may raise. Raises ``InvalidField`` where the extra is missing.
+    of using t-SNE for single-cell transcriptomics", 2019). ``is_over`` is asked every few steps,
+    and may raise; once it is true, the points are given as they lie then. Raises
+    ``InvalidField`` where the extra is missing.
     """
     if not available():
         raise InvalidField(
@@ -46,6 +48,7 @@ def tsne(rows: Coordinates, check: Callable[[], None]) -> Coordinates:
     import openTSNE
     from openTSNE import affinity, initialization
 
+    logging.getLogger("openTSNE").setLevel(logging.WARNING)  # it tells whenever it is used
     perplexity = min(PERPLEXITY, (len(rows) - 1) / 3)
     neighbours = affinity.PerplexityBasedNN(
         knn_index=_neighbours(rows, int(3 * perplexity)), perplexity=perplexity, n_jobs=1
@@ -59,7 +62,7 @@ def tsne(rows: Coordinates, check: Callable[[], None]) -> Coordinates:
         theta=THETA,
         n_jobs=1,  # one request, one core
         random_state=SEED,
-        callbacks=lambda *_: check(),
+        callbacks=lambda *_: is_over(),
         callbacks_every_iters=_CHECK_EVERY,
     )
     found.optimize(early, exaggeration=12, momentum=0.8, inplace=True)

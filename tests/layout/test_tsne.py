@@ -22,8 +22,8 @@ def groups() -> Coordinates:
     return principal(normalise(centres[LABELS] + 0.3 * unit_rows(GROUPS * SIZE, 32)), 50)
 
 
-def nothing() -> None:
-    pass
+def never() -> bool:
+    return False
 
 
 @pytest.mark.parametrize("tree_most", [0, 1_000], ids=["grid", "tree"])
@@ -32,7 +32,7 @@ def test_groups_stay_together(
 ) -> None:
     monkeypatch.setattr(module, "TREE_MOST", tree_most)
     monkeypatch.setattr(module, "GRID_STEPS", (50, 50))
-    found = tsne(groups, nothing)
+    found = tsne(groups, never)
     assert found.shape == (len(groups), 2)
     away = np.linalg.norm(found[:, None] - found, axis=2)
     np.fill_diagonal(away, np.inf)
@@ -40,31 +40,37 @@ def test_groups_stay_together(
 
 
 def test_the_same_rows_give_the_same_points(groups: Coordinates) -> None:
-    assert np.array_equal(tsne(groups, nothing), tsne(groups, nothing))
+    assert np.array_equal(tsne(groups, never), tsne(groups, never))
 
 
 @pytest.mark.parametrize("n", [LEAST, LEAST + 1, 40])
 def test_few_or_equal_rows(n: int) -> None:
     few = principal(unit_rows(n, 8), 50)
-    assert np.isfinite(tsne(few, nothing)).all()
+    assert np.isfinite(tsne(few, never)).all()
     equal = principal(np.repeat(unit_rows(1, 8), n, axis=0), 50)
-    assert not tsne(equal, nothing).any()
+    assert not tsne(equal, never).any()
     half = principal(unit_rows(2, 8)[np.arange(n) % 2], 50)
-    assert np.isfinite(tsne(half, nothing)).all()
+    assert np.isfinite(tsne(half, never)).all()
 
 
 def test_it_stops_when_it_is_told_to(groups: Coordinates) -> None:
     calls = 0
 
-    def check() -> None:
+    def third(*, raising: bool) -> bool:
         nonlocal calls
         calls += 1
-        if calls == 3:
+        if raising and calls == 3:
             raise DeadlineExceeded("enough")
+        return calls >= 3
 
     with pytest.raises(DeadlineExceeded):
-        tsne(groups, check)
+        tsne(groups, lambda: third(raising=True))
     assert calls == 3
+    calls = 0
+    found = tsne(groups, lambda: third(raising=False))
+    assert calls == 4  # at once in the late steps too
+    assert np.isfinite(found).all()
+    assert not np.array_equal(found, tsne(groups, never))
 
 
 def test_without_the_extra_it_says_what_to_install(
@@ -72,5 +78,5 @@ def test_without_the_extra_it_says_what_to_install(
 ) -> None:
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(InvalidField, match=r"not installed.*search_back\[map\]") as caught:
-        tsne(groups, nothing)
+        tsne(groups, never)
     assert caught.value.field == "method"

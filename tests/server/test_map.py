@@ -208,7 +208,7 @@ def test_without_the_extra(reader: FlaskClient, monkeypatch: pytest.MonkeyPatch)
 def test_a_map_is_given_up_with_its_request(
     reader: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The time is over while t-SNE is at work: it stops within a few steps."""
+    """The time is over while t-SNE is at work: where it was asked for, it stops in a few steps."""
     looked: list[float | None] = []
 
     def over() -> float:
@@ -216,7 +216,19 @@ def test_a_map_is_given_up_with_its_request(
         return 0.0 if len(looked) > 8 else 1.0
 
     monkeypatch.setattr("search_back.deadlines.remaining", over)
-    told = refused(reader, 504, sample=COUNT)
+    told = refused(reader, 504, sample=COUNT, method="tsne")
     assert told["code"] == "deadline_exceeded"
     assert "the map was laid out" in told["message"]
     assert len(looked) == 9
+
+
+def test_t_sne_that_was_not_asked_for_ends_in_time(
+    reader: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = points(ask(reader, sample=COUNT))
+    monkeypatch.setattr(maps, "SHARE", 0.0)
+    monkeypatch.setattr("search_back.services.maps.KEPT", 0)
+    ask(reader, sample=3)
+    hurried = ask(reader, sample=COUNT)
+    assert hurried["method"] == "tsne"
+    assert not np.array_equal(points(hurried), whole)
