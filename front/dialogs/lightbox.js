@@ -12,10 +12,11 @@ import { allColumns } from "./metadata.js";
 const NEAR_END = 6;
 
 /**
- * @param {import("../js/on-demand.js").Parts} parts
+ * @param {import("../js/on-demand.js").Parts} parts `search`: whose results it leads through
  * @param {string} id
+ * @param {(id: string) => void} goBack to the result that was looked at last
  */
-export async function openLightbox(parts, id) {
+export async function openLightbox(parts, id, goBack = focusCard) {
   const { search, state } = parts;
   const isModern = document.body.classList.contains("modern");
   const image = make("img", { alt: "" });
@@ -65,7 +66,7 @@ export async function openLightbox(parts, id) {
     event.preventDefault();
     key();
   });
-  dialog.addEventListener("close", () => focusCard(id));
+  dialog.addEventListener("close", () => goBack(id));
   show();
 
   function shown() {

@@ -115,6 +115,17 @@ export function createApi(back) {
       return { hits, cursor: answer.cursor ?? null, facets: answer.facets ?? {} };
     },
     /**
+     * Items on a map.
+     * @param {object} body
+     * @param {AbortSignal} [signal]
+     * @returns {Promise<MapAnswer>}
+     */
+    async map(body, signal) {
+      const answer = Object(await call("v1/map", signal, body));
+      if (!Array.isArray(answer.ids)) throw new ApiError("unreadable", t("The answer holds no points"));
+      return { ...answer, ids: answer.ids.map(String) };
+    },
+    /**
      * The route of clip-retrieval: everything found at once.
      * @param {object} body
      * @param {AbortSignal} [signal]
@@ -162,6 +173,19 @@ export function createApi(back) {
  * @typedef {{value: string | number | boolean | null, count: number}} FacetValue
  * @typedef {{least: string | number | null, greatest: string | number | null, edges: (string | number)[], counts: number[]}} FacetRange
  * @typedef {FacetValue[] | FacetRange} Facet
+ */
+
+/**
+ * @typedef {{x: number, y: number, size: number, words: string[]}} Cluster
+ *
+ * @typedef {object} MapAnswer one list a column: `ids[i]` lies at `x[i]`, `y[i]`, in `clusters[cluster[i]]`
+ * @property {string[]} ids
+ * @property {number[]} x 0 to 1
+ * @property {number[]} y
+ * @property {number[]} cluster
+ * @property {Cluster[]} clusters
+ * @property {"pca" | "tsne"} method
+ * @property {number} total how many items the index has
  */
 
 /** @typedef {ReturnType<typeof createApi>} Api */

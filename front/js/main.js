@@ -11,6 +11,7 @@ import { byId, isPlainClick } from "./dom.js";
 import { mountIncoming } from "./incoming.js";
 import { lookUpWith } from "./item.js";
 import { speak, t } from "./language.js";
+import { mountLook } from "./look.js";
 import { inWords, nothingFound, showMessage, toast } from "./messages.js";
 import { mountOnDemand } from "./on-demand.js";
 import { shrink } from "./picture.js";
@@ -48,6 +49,7 @@ mountResults({
   onGroup: onDemand.keepOnly,
 });
 mountEndlessScroll(search);
+mountLook(state, onDemand.showMap);
 mountChips({ state, lookUp, onEdit: onDemand.editTerm });
 const box = mountQueryInput({ state, composes: () => composes, onFiles: (files) => takeFiles(files, true) });
 mountIncoming({
@@ -61,7 +63,7 @@ const home = byId("home", HTMLAnchorElement);
 home.addEventListener("click", (event) => {
   if (!isPlainClick(event)) return;
   event.preventDefault();
-  state.go({ ...state.get(), terms: [], filter: "", threshold: null });
+  state.go({ ...state.get(), terms: [], filter: "", threshold: null, view: "" });
   byId("query", HTMLInputElement).focus();
 });
 
@@ -75,7 +77,7 @@ let connected = false;
 
 search.subscribe((view) => {
   if (!connected && (view.status === "ready" || view.status === "start")) connect();
-  document.body.dataset.view = view.status === "start" ? "start" : "results";
+  document.body.dataset.view = view.status === "start" && state.get().view !== "all" ? "start" : "results";
   byId("progress", HTMLElement).hidden = view.status !== "loading" && view.more !== "loading";
   showStatus(view);
   const notice = byId("notice", HTMLElement);
@@ -92,12 +94,12 @@ state.subscribe(render);
 render();
 connect();
 search.run(state.get(), true);
-if (!state.get().terms.length && matchMedia("(pointer: fine)").matches) byId("query", HTMLInputElement).focus();
+if (!state.get().terms.length && !state.get().view && matchMedia("(pointer: fine)").matches) byId("query", HTMLInputElement).focus();
 document.documentElement.dataset.ready = "";
 
 function render() {
   const { terms, filter, threshold, groupBy, diversity } = state.get();
-  home.href = state.link({ terms: [], filter: "", threshold: null });
+  home.href = state.link({ terms: [], filter: "", threshold: null, view: "" });
   const asked = terms.map((term) => (term.weight < 0 ? "− " : "") + labelOf(term)).join(" + ").replaceAll("+ −", "−");
   const narrowing = Number(Boolean(filter)) + Number(threshold !== null) + Number(Boolean(groupBy)) + Number(diversity > 0);
   const badge = byId("filters-count", HTMLElement);

@@ -17,6 +17,7 @@ import { countColumns } from "./runs.js";
 export function mountOnDemand(parts) {
   const openHelp = () => load(async () => (await import("../dialogs/help.js")).openHelp());
   const openSketch = () => load(async () => (await import("../dialogs/sketch.js")).openSketch(parts));
+  const toggleMap = byId("map-toggle", HTMLButtonElement);
   const filters = byId("filters-toggle", HTMLButtonElement);
   const toggleFilters = () => load(async () => (await import("../filters/panel.js")).togglePanel(parts));
   byId("sketch", HTMLButtonElement).addEventListener("click", openSketch);
@@ -30,7 +31,7 @@ export function mountOnDemand(parts) {
   }
 
   /** @type {Record<string, () => void>} */
-  const keys = { "?": openHelp, f: () => !filters.hidden && filters.click(), d: openSketch, ...arrows() };
+  const keys = { "?": openHelp, f: () => !filters.hidden && filters.click(), d: openSketch, v: () => toggleMap.click(), ...arrows() };
   addEventListener("keydown", (event) => {
     const free = !event.ctrlKey && !event.metaKey && !event.altKey && !isTyping(event.target);
     const key = keys[event.key];
@@ -41,6 +42,7 @@ export function mountOnDemand(parts) {
   });
 
   return {
+    showMap: () => load(async () => (await import("../map/view.js")).showMap(parts)),
     /** @param {string} id */
     openResult: (id) => load(async () => (await import("../dialogs/lightbox.js")).openLightbox(parts, id)),
     /** @param {import("./terms.js").Term} term @param {HTMLElement} chip */

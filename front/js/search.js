@@ -17,7 +17,7 @@
 import { find } from "./find.js";
 import { resultOf } from "./item.js";
 import { createStore } from "./store.js";
-import { keyOf } from "./url.js";
+import { questionOf } from "./url.js";
 
 const KEPT = 12;
 
@@ -56,7 +56,7 @@ export function createSearch(api) {
     running.abort();
     const { signal } = (running = new AbortController());
     asked = state;
-    key = keyOf(state);
+    key = questionOf(state);
     const before = returned && kept.get(key);
     if (!state.terms.length) return view.set(START);
     // Back to what is still on screen: pictures may have failed since it was kept.

@@ -1,12 +1,13 @@
 /** The page's one state, bound to the browser's history. */
 
 import { createStore } from "./store.js";
-import { isTold, keyOf, readUrl, writeUrl } from "./url.js";
+import { isTold, keyOf, questionOf, readUrl, writeUrl } from "./url.js";
 
 /** @typedef {import("./url.js").State} State */
 
 /**
- * `onMove` hears every new search; `returned` is true when it was reached by back or forward.
+ * `onMove` hears every new search; `returned` is true when it was reached by back or forward, or is the
+ * last one, looked at in another way.
  * @param {(state: State, returned: boolean) => void} onMove
  */
 export function createState(onMove) {
@@ -28,17 +29,18 @@ export function createState(onMove) {
 
   /** @param {Partial<State>} patch @param {boolean} isStep whether back leads here again */
   function change(patch, isStep) {
-    const before = keyOf(store.get());
+    const before = store.get();
     store.set(patch);
     const now = store.get();
-    if (keyOf(now) !== before) {
+    const isNew = keyOf(now) !== keyOf(before);
+    if (isNew) {
       if (isStep) entry = newEntry();
       const kept = { entry, terms: isTold(now.terms) ? null : now.terms };
       if (isStep) history.pushState(kept, "", writeUrl(now));
       else history.replaceState(kept, "", writeUrl(now));
       scrollTo(0, 0);
     }
-    onMove(now, false);
+    onMove(now, isNew && questionOf(now) === questionOf(before));
   }
 
   return {
@@ -55,10 +57,11 @@ export function createState(onMove) {
      */
     go: (patch) => change(patch, true),
     /**
-     * Asks for something else. A cut-off was for the similarities of the last question, and goes.
+     * Asks for something else. A cut-off was for the similarities of the last question, and goes; so does
+     * the map of everything, for one of what is found.
      * @param {import("./url.js").Term[]} terms
      */
-    ask: (terms) => change({ terms, threshold: null }, true),
+    ask: (terms) => change({ terms, threshold: null, view: store.get().view && "map" }, true),
     /**
      * The same search, a little different: no step of its own in the history.
      * @param {Partial<State>} patch

@@ -6,7 +6,7 @@ import { remember } from "./prefs.js";
 
 const system = matchMedia("(prefers-color-scheme: dark)");
 
-function current() {
+export function current() {
   return document.documentElement.dataset.theme ?? (system.matches ? "dark" : "light");
 }
 

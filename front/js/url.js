@@ -19,6 +19,7 @@
  * @property {boolean} nonviolent
  * @property {string} aesthetic "0" to "9", or "" for off
  * @property {number} aestheticWeight
+ * @property {"" | "map" | "all"} view "": a grid; "map": the results on a map; "all": a map of the whole index
  * @property {string} back the backend the address bar asks for; "" means the usual one
  */
 
@@ -50,6 +51,7 @@ export function readUrl(search, kept = null) {
     nonviolent: given("nonviolent") === "true",
     aesthetic: /^\d$/.test(given("aesthetic")) ? given("aesthetic") : "",
     aestheticWeight: number("aestheticWeight") ?? 0.5,
+    view: viewOf(given("view")),
     back: given("back"),
   };
 }
@@ -75,18 +77,31 @@ export function writeUrl(state) {
   set("diversity", state.diversity);
   set("filter", state.filter);
   if (state.threshold !== null) params.set("threshold", String(state.threshold));
+  set("view", state.view);
   setTerms(params, state.terms);
   const search = params.toString();
   return location.pathname + (search && `?${search}`);
 }
 
 /**
- * A name for the answer: two equal states have the same results.
+ * A name for what is shown: equal for equal states.
  * @param {State} state
  */
 export function keyOf(state) {
   return isTold(state.terms) ? writeUrl(state) : `${writeUrl(state)}#${JSON.stringify(state.terms)}`;
 }
+
+/**
+ * A name for the answer: states that differ in their view only have the same results.
+ * @param {State} state
+ */
+export const questionOf = (state) => keyOf({ ...state, view: "" });
+
+/**
+ * @param {string} text
+ * @returns {State["view"]}
+ */
+const viewOf = (text) => (text === "map" || text === "all" ? text : "");
 
 /**
  * Whether an address tells all of these terms.

@@ -15,6 +15,7 @@ DARK_PAGE = "rgb(20, 21, 23)"
 LIGHT_PAGE = "rgb(251, 250, 248)"
 _TRANSFERRED = """() => ["navigation", "resource"].flatMap((kind) =>
   performance.getEntriesByType(kind).map(({ name, transferSize }) => [name, transferSize]))"""
+MAP = "?query=cat&filter=id+%3C+200&view=map"
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
 
 
@@ -32,7 +33,9 @@ def test_the_theme_follows_the_system_until_one_is_chosen(open_page: OpenPage) -
     expect(page.get_by_role("button", name="Use the light theme")).to_be_visible()
 
 
-@pytest.mark.parametrize("path", ["", "?query=guitar&deduplicate=false", "?id=764", "?id=999999"])
+@pytest.mark.parametrize(
+    "path", ["", "?query=guitar&deduplicate=false", "?id=764", "?id=999999", MAP]
+)
 def test_a_phone_scrolls_one_way_only(open_page: OpenPage, watches: list[Watch], path: str) -> None:
     page = open_page(path, **PHONE)
     watches[-1].forgive("404")
@@ -129,7 +132,20 @@ def _open_help(page: Page) -> None:
     expect(page.locator("dialog kbd").first).to_be_visible()
 
 
-OPENED = [_open_filters, _open_sketch, _open_result, _open_term, _open_region, _open_help]
+def _open_map(page: Page) -> None:
+    page.locator("#map-toggle").click()
+    expect(page.locator("#map .map-names button").first).to_be_visible(timeout=60_000)
+
+
+OPENED = [
+    _open_map,
+    _open_filters,
+    _open_sketch,
+    _open_result,
+    _open_term,
+    _open_region,
+    _open_help,
+]
 
 
 @pytest.mark.parametrize("show", OPENED, ids=lambda show: show.__name__)
@@ -204,6 +220,8 @@ def test_metadata_is_text_and_never_markup(open_page: OpenPage) -> None:
 def _see_something(page: Page, path: str) -> None:
     if path == "?id=999999":
         expect(page.locator("#notice")).not_to_be_empty()
+    elif path == MAP:
+        expect(page.locator("#map .map-names button").first).to_be_visible(timeout=60_000)
     elif path:
         see_results(page)
     else:
