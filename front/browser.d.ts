@@ -7,3 +7,6 @@ interface HTMLElement {
 interface ToggleEvent extends Event {
   readonly newState: string;
 }
+interface CanvasPath {
+  roundRect(x: number, y: number, w: number, h: number, radii?: number): void;
+}

@@ -1,4 +1,7 @@
-/** German, by the English texts. @type {import("../js/language.js").Dictionary} */
+/**
+ * German, by the English texts.
+ * @type {import("../js/language.js").Dictionary}
+ */
 export default {
   "Key": "Schlüssel",
   "This server asks for a key": "Dieser Server verlangt einen Schlüssel",

@@ -1,4 +1,7 @@
-/** Spanish, by the English texts. @type {import("../js/language.js").Dictionary} */
+/**
+ * Spanish, by the English texts.
+ * @type {import("../js/language.js").Dictionary}
+ */
 export default {
   "Key": "Clave",
   "This server asks for a key": "Este servidor pide una clave",

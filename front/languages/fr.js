@@ -1,4 +1,7 @@
-/** French, by the English texts. @type {import("../js/language.js").Dictionary} */
+/**
+ * French, by the English texts.
+ * @type {import("../js/language.js").Dictionary}
+ */
 export default {
   "Key": "Clé",
   "This server asks for a key": "Ce serveur demande une clé",

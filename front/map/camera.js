@@ -65,7 +65,11 @@ export function createCamera(bounds) {
     look,
     /** All of it. */
     whole: () => ({ ...middle, zoom: 1 }),
-    /** The window has another size; what was in its middle stays there. @param {number} w @param {number} h */
+    /**
+     * The window has another size; what was in its middle stays there.
+     * @param {number} w
+     * @param {number} h
+     */
     resize(w, h) {
       const { x, y, zoom } = camera.view;
       const isFirst = width === 1;
@@ -83,7 +87,12 @@ export function createCamera(bounds) {
       dy += y;
       keepInside();
     },
-    /** Nearer by a factor; what is at a pixel stays there. @param {number} factor @param {number} x @param {number} y */
+    /**
+     * Nearer by a factor; what is at a pixel stays there.
+     * @param {number} factor
+     * @param {number} x
+     * @param {number} y
+     */
     zoomAt(factor, x, y) {
       const { x: mapX, y: mapY } = camera.toMap(x, y);
       scale = fit * Math.min(NEAREST, Math.max(FARTHEST, (scale / fit) * factor));
@@ -91,7 +100,11 @@ export function createCamera(bounds) {
       dy = y - mapY * scale;
       keepInside();
     },
-    /** What the window shows, and so many pixels around it. @param {number} around @returns {Box} */
+    /**
+     * What the window shows, and so many pixels around it.
+     * @param {number} around
+     * @returns {Box}
+     */
     window(around) {
       const { x: left, y: top } = camera.toMap(-around, -around);
       const { x: right, y: bottom } = camera.toMap(width + around, height + around);

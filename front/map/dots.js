@@ -63,9 +63,14 @@ function stampOf(radius) {
   return found;
 }
 
-/** A colour as it lies in an image, but for its opacity. @param {string} colour */
+/**
+ * A colour as it lies in an image, but for its opacity.
+ * @param {string} colour
+ */
 function asPixel(colour) {
-  const context = new OffscreenCanvas(1, 1).getContext("2d");
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = 1;
+  const context = canvas.getContext("2d");
   if (!context) return 0;
   context.fillStyle = colour;
   context.fillRect(0, 0, 1, 1);

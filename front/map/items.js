@@ -21,7 +21,10 @@ export function createItems(api, index, known) {
   /** @type {() => void} */
   let onChange = () => {};
 
-  /** What cannot be had stays a point without a picture. @param {string[]} ids */
+  /**
+   * What cannot be had stays a point without a picture.
+   * @param {string[]} ids
+   */
   async function load(ids) {
     const missing = ids.filter((id) => !found.has(id));
     if (!missing.length) return;
@@ -47,7 +50,10 @@ export function createItems(api, index, known) {
     /** @param {string} id @returns {Result | undefined} */
     get: (id) => found.get(id),
     load,
-    /** These next, instead of those wanted before. @param {string[]} ids */
+    /**
+     * These next, instead of those wanted before.
+     * @param {string[]} ids
+     */
     want(ids) {
       wanted = ids.filter((id) => !found.has(id));
       if (wanted.length && !isAsking) loadWanted();

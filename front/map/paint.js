@@ -41,7 +41,11 @@ export function createPainter(context, plan, camera, buckets, sprites) {
   };
 
   return {
-    /** The window has another size. @param {number} width @param {number} height */
+    /**
+     * The window has another size.
+     * @param {number} width
+     * @param {number} height
+     */
     resize(width, height) {
       base = Math.max(LEAST, Math.min(104, 0.5 * Math.sqrt((width * height) / Math.max(1, ids.length))));
       const rooms = Array.from({ length: LEVELS }, (_, step) => {
@@ -61,7 +65,10 @@ export function createPainter(context, plan, camera, buckets, sprites) {
     get dot() {
       return radius;
     },
-    /** Whether a point is a thumbnail now. @param {number} i */
+    /**
+     * Whether a point is a thumbnail now.
+     * @param {number} i
+     */
     isShown: (i) => shown.includes(i) && spriteOf(i) !== null,
 
     /**
@@ -90,7 +97,11 @@ export function createPainter(context, plan, camera, buckets, sprites) {
       }
       for (const i of marked) if (i >= 0) mark(i, Math.max(side, 72));
 
-      /** A picture that is pointed at lies on top, whether it has room or not. @param {number} i @param {number} big */
+      /**
+       * A picture that is pointed at lies on top, whether it has room or not.
+       * @param {number} i
+       * @param {number} big
+       */
       function mark(i, big) {
         const [x, y] = [camera.toX(xs[i] ?? 0), camera.toY(ys[i] ?? 0)];
         const sprite = spriteOf(i);
@@ -107,7 +118,10 @@ export function createPainter(context, plan, camera, buckets, sprites) {
       }
     },
 
-    /** Asks for what is shown and not here yet. @param {number[]} marked */
+    /**
+     * Asks for what is shown and not here yet.
+     * @param {number[]} marked
+     */
     fetch(marked) {
       const wanted = [...marked.filter((i) => i >= 0), ...shown];
       items.want(wanted.map((i) => ids[i] ?? ""));

@@ -3,7 +3,11 @@
 const TURN = Math.PI * (3 - Math.sqrt(5)); // the golden angle: a spiral without gaps
 const STEP = 0.004;
 
-/** Changes the coordinates in place. @param {Float32Array} xs 0 to 1 @param {Float32Array} ys */
+/**
+ * Changes the coordinates in place.
+ * @param {Float32Array} xs 0 to 1
+ * @param {Float32Array} ys
+ */
 export function spread(xs, ys) {
   /** @type {Map<string, number>} */
   const seen = new Map();

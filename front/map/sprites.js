@@ -56,7 +56,10 @@ export function createSprites(onLoad) {
       }
       return sprite;
     },
-    /** These next, instead of those wanted before. @param {{src: string, colour: string}[]} wishes */
+    /**
+     * These next, instead of those wanted before.
+     * @param {{src: string, colour: string}[]} wishes
+     */
     want(wishes) {
       queue = wishes.map(({ src, colour }) => ({ key: `${colour} ${src}`, src, colour }));
       loadNext();

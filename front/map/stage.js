@@ -157,7 +157,11 @@ export function createStage(plan, label, onOpen) {
     motion.to({ x: goal.x, y: goal.y, zoom: camera.zoom * factor });
   }
 
-  /** What is under a pixel: a thumbnail, or the nearest dot within reach; -1: nothing. @param {number} x @param {number} y */
+  /**
+   * What is under a pixel: a thumbnail, or the nearest dot within reach; -1: nothing.
+   * @param {number} x
+   * @param {number} y
+   */
   function pointAt(x, y) {
     const half = painter.side / 2;
     const { x: left, y: top } = camera.toMap(x - half, y - half);
@@ -183,7 +187,10 @@ export function createStage(plan, label, onOpen) {
     draw();
   }
 
-  /** Goes to a point, and takes the map along where it is out of sight. @param {number} i */
+  /**
+   * Goes to a point, and takes the map along where it is out of sight.
+   * @param {number} i
+   */
   function focus(i) {
     if (i < 0 && focused >= 0 && !root.contains(document.activeElement)) return;
     focused = i;

@@ -29,7 +29,10 @@ function mount(parts) {
   const other = make("a", { class: "plain" });
   const place = make("div", { class: "map-place" });
   byId("map", HTMLElement).append(make("div", { class: "map-bar" }, status, other), place);
-  /** What a search answered, or the question of a whole map, and its plan. @type {WeakMap<object, Plan>} */
+  /**
+   * What a search answered, or the question of a whole map, and its plan.
+   * @type {WeakMap<object, Plan>}
+   */
   const ofAnswers = new WeakMap();
   /** @type {Map<string, Plan>} */
   const ofWholes = new Map();
