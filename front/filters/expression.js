@@ -3,7 +3,7 @@
  * cannot show is kept as it is written.
  *
  * @typedef {object} Clause
- * @property {"values" | "range" | "has" | "other"} kind
+ * @property {"values" | "range" | "has" | "null" | "other"} kind
  * @property {string} column "" for `other`
  * @property {string[]} values of `values` and `has`
  * @property {string} [least] of `range`
@@ -83,6 +83,7 @@ function writeClause({ kind, column, values, least, greatest, text }, types) {
   const name = column.split(".").every((part) => WORD.test(part) && !KEYWORDS.has(part.toLowerCase()))
     ? column
     : `\`${column.replaceAll("`", "``")}\``;
+  if (kind === "null") return `${name} is null`;
   const bare = ["number", "truth"].includes(elementKind(types.get(column) ?? ""));
   const literal = (/** @type {string} */ value) => (bare ? value : `'${value.replaceAll("'", "''")}'`);
   if (kind === "has") return values.map((value) => `${name} contains ${literal(value)}`).join(" and ");
@@ -102,6 +103,7 @@ function readClause(tokens, types) {
   const shape = rest.map(({ sort, text }) => (sort === "word" && !isTruth(text) ? text.toLowerCase() : sort === "sign" ? text : "@")).join(" ");
   const values = rest.filter(({ sort, text }) => sort === "number" || sort === "text" || isTruth(text)).map(({ text }) => text);
   const [a, b] = values;
+  if (shape === "is null") return { kind: "null", column, values };
   if (shape === "= @" || shape === "== @") return { kind: "values", column, values };
   if (/^in \( @( , @)* \)$/.test(shape)) return { kind: "values", column, values };
   if (/^contains @$/.test(shape)) return { kind: "has", column, values };

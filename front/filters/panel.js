@@ -35,10 +35,9 @@ export async function togglePanel(parts) {
 export async function keepOnly({ api, state }, column, value) {
   const info = await indexInfo(api, state.get());
   const types = new Map((info?.columns ?? []).map(({ name, type }) => [name, type]));
-  const clause = value === null ? null : { kind: /** @type {const} */ ("values"), column, values: [String(value)] };
-  const rest = withClause(state.get().filter, types, column, clause);
-  const filter = clause ? rest : [rest, `\`${column}\` is null`].filter(Boolean).join(" and ");
-  state.go({ filter, groupBy: "" });
+  const kind = /** @type {"null" | "values"} */ (value === null ? "null" : "values");
+  const clause = { kind, column, values: value === null ? [] : [String(value)] };
+  state.go({ filter: withClause(state.get().filter, types, column, clause), groupBy: "" });
 }
 
 /** @param {Parts} parts */

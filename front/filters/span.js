@@ -11,18 +11,19 @@ import { drawBars, markBars } from "./histogram.js";
  * @param {string} parts.column
  * @param {import("../js/api.js").FacetRange} parts.facet
  * @param {boolean} parts.isTime
+ * @param {boolean} parts.isDay times without an hour, which browsers have a calendar for
  * @param {Ends} parts.ends
  * @param {(ends: Ends | null) => void} parts.onChange
  */
-export function drawSpan({ column, facet, isTime, ends, onChange }) {
+export function drawSpan({ column, facet, isTime, isDay, ends, onChange }) {
   const edges = facet.edges.map(String);
   const last = edges.length - 1;
   const places = { from: placeOf(ends.least, edges, isTime) ?? 0, to: placeOf(ends.greatest, edges, isTime, true) ?? last };
   const bars = drawBars(facet.counts, (i) => i >= places.from && i < places.to);
   const from = handle(column, "from", t("{column}: from", { column }), places.from);
   const to = handle(column, "to", t("{column}: to", { column }), places.to);
-  const least = field(column, "least", isTime, ends.least, edges[0]);
-  const greatest = field(column, "greatest", isTime, ends.greatest, edges[last]);
+  const least = field(column, "least", ends.least, edges[0]);
+  const greatest = field(column, "greatest", ends.greatest, edges[last]);
 
   for (const [range, moved] of /** @type {const} */ ([[from, "from"], [to, "to"]])) {
     range.addEventListener("input", () => {
@@ -57,21 +58,18 @@ export function drawSpan({ column, facet, isTime, ends, onChange }) {
     to.setAttribute("aria-valuetext", shown(edges[places.to]));
   }
 
+  /** @param {string} key @param {string} which @param {string | undefined} value @param {string | undefined} edge */
+  function field(key, which, value, edge) {
+    const input = make("input", { type: isDay ? "date" : "text", value: value ?? "", "data-key": `${key} ${which}` });
+    if (isDay) Object.assign(input, { min: edges[0], max: edges[last] });
+    else Object.assign(input, { inputMode: isTime ? "text" : "decimal", placeholder: shown(edge) });
+    return input;
+  }
+
   /** @param {string} key @param {string} which @param {string} label @param {number} value */
   function handle(key, which, label, value) {
     return make("input", { type: "range", min: 0, max: last, step: 1, value, "aria-label": label, "data-key": `${key} ${which}` });
   }
-}
-
-/** @param {string} column @param {string} which @param {boolean} isTime @param {string | undefined} value @param {string | undefined} edge */
-function field(column, which, isTime, value, edge) {
-  return make("input", {
-    type: "text",
-    inputmode: isTime ? "text" : "decimal",
-    value: value ?? "",
-    placeholder: shown(edge),
-    "data-key": `${column} ${which}`,
-  });
 }
 
 /**

@@ -35,6 +35,21 @@ export function drawValues({ column, facet, chosen, isWhole, onChange, onWhole }
 }
 
 /**
+ * Those that have no value in a column.
+ * @param {string} column
+ * @param {number} count
+ * @param {boolean} isChosen
+ * @param {(isChosen: boolean) => void} onChange
+ */
+export function drawNone(column, count, isChosen, onChange) {
+  const box = make("input", { type: "checkbox", "data-key": `${column} none` });
+  box.checked = isChosen;
+  box.addEventListener("change", () => onChange(box.checked));
+  const told = make("span", { class: "count" }, count.toLocaleString(spoken()));
+  return make("label", { class: "value none" }, box, make("span", {}, t("No value")), told);
+}
+
+/**
  * @param {string} column
  * @param {string[]} chosen
  * @param {(values: string[]) => void} onChange

@@ -171,7 +171,7 @@ export function createApi(back) {
  * @property {Record<string, Facet>} facets
  *
  * @typedef {{value: string | number | boolean | null, count: number}} FacetValue
- * @typedef {{least: string | number | null, greatest: string | number | null, edges: (string | number)[], counts: number[]}} FacetRange
+ * @typedef {{least: string | number | null, greatest: string | number | null, edges: (string | number)[], counts: number[], nulls: number}} FacetRange
  * @typedef {FacetValue[] | FacetRange} Facet
  */
 

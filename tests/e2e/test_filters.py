@@ -39,6 +39,9 @@ TYPES = [
         ("taken >= '2024-05-01'", ["range"], None),
         ("tags contains 'a' and tags contains 'b'", ["has"], None),
         ("`my column` = 'x'", ["values"], None),
+        ("width is null and ok = true", ["null", "values"], None),
+        ("`my column` IS NULL", ["null"], "`my column` is null"),
+        ("width is not null", ["other"], None),
         ("width > 5 and group = 'a'", ["other", "values"], None),
         ("width = 1 or group = 'a'", ["other"], None),
         ("(width = 1 or ok) and group = 'a'", ["other", "values"], None),
@@ -176,6 +179,34 @@ def test_numbers_have_a_slider_with_two_handles(open_page: OpenPage) -> None:
     page.unroute_all(behavior="wait")
 
 
+def test_days_have_a_calendar_and_what_lacks_one_is_a_choice(open_page: OpenPage) -> None:
+    page = open_page()
+    page.route("**/v1/indices", _with_width)
+    page.route("**/v1/search", _with_widths)
+    page.goto(page.url + "?query=animal")
+    see_results(page)
+    panel = _open_panel(page)
+    first = _facet(panel, "day").get_by_label("From", exact=True)
+    expect(first).to_have_attribute("type", "date")
+    expect(first).to_have_attribute("min", "2024-05-01")
+    first.fill("2024-05-03")
+    first.press("Tab")
+    expect(page).to_have_url(re.compile("filter=day"))
+    assert params(page)["filter"] == "day >= '2024-05-03'"
+
+    none = _facet(panel, "day").locator(".none")
+    expect(none).to_have_text("No value3")
+    none.get_by_role("checkbox").check()
+    expect(page).to_have_url(re.compile("null"))
+    assert params(page)["filter"] == "day is null"
+    expect(none.get_by_role("checkbox")).to_be_checked()
+    none.get_by_role("checkbox").uncheck()
+    expect(page).not_to_have_url(re.compile("filter="))
+    see_results(page)
+    expect(page.locator("#filters")).not_to_have_attribute("aria-busy", "true")
+    page.unroute_all(behavior="wait")
+
+
 def test_nothing_passes(open_page: OpenPage) -> None:
     page = open_page(ANIMALS + "&filter=id+%3C+0")
     see_notice(page, "Nothing passes the filters")
@@ -200,17 +231,23 @@ def _facet(panel: Locator, name: str) -> Locator:
 def _with_width(route: Route) -> None:
     indices: list[dict[str, Any]] = route.fetch().json()
     for index in indices:
-        index["columns"].append({"name": "width", "type": "int64", "returned": False})
+        for name, type_ in (("width", "int64"), ("day", "date32[day]")):
+            index["columns"].append({"name": name, "type": type_, "returned": False})
     route.fulfill(json=indices)
 
 
 def _with_widths(route: Route) -> None:
-    """The search without what it says about the column that the index does not have."""
+    """The search without what it says about the columns that the index does not have."""
     asked: dict[str, Any] = sent(route.request)
     facets = asked.get("facets", [])
     plain = {name: value for name, value in asked.items() if name != "filter"}
-    plain["facets"] = [name for name in facets if name != "width"]
+    plain["facets"] = [name for name in facets if name not in ("width", "day")]
     answer = route.fetch(post_data=plain).json()
+    if "day" in facets:
+        days = ["2024-05-01", "2024-05-08", "2024-05-15"]
+        answer["facets"]["day"] = {
+            "least": days[0], "greatest": days[-1], "edges": days, "counts": [5, 8], "nulls": 3,
+        }  # fmt: skip
     if "width" in facets:
         edges = [100, 200, 300, 400, 500]
         answer["facets"]["width"] = {
