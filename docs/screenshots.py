@@ -80,6 +80,16 @@ def draw_all(browser: Browser, url: str, home: Path) -> None:
         (picture,) = (home / "pictures").glob("emoji_*_red-apple.jpg")
         page.locator("#picture-file").set_input_files(picture)
         draw_results(page, "picture-query")
+    with opened(browser, url + "?view=all", **WIDE) as page:
+        expect(page.locator("#map canvas")).to_be_visible(timeout=60_000)
+        page.wait_for_load_state("networkidle")
+        draw(page, "map")
+    with opened(browser, url + "status.html", **WIDE) as page:
+        expect(page.locator("article").first).to_be_visible()
+        for word in ("cat", "flag", "tree", "music", "a red car", "cat"):
+            page.request.post(url + "v1/search", data={"query": word, "k": 20})
+            page.wait_for_timeout(3_000)  # what it waits between two looks
+        draw(page, "status")
 
 
 @contextmanager

@@ -15,6 +15,8 @@ DARK_PAGE = "rgb(20, 21, 23)"
 LIGHT_PAGE = "rgb(251, 250, 248)"
 _TRANSFERRED = """() => ["navigation", "resource"].flatMap((kind) =>
   performance.getEntriesByType(kind).map(({ name, transferSize }) => [name, transferSize]))"""
+_ICONS_THAT_ARE_NOT_THERE = """() => [...document.querySelectorAll("use")]
+  .map((use) => use.getAttribute("href")).filter((name) => !document.querySelector(name))"""
 MAP = "?query=cat&filter=id+%3C+200&view=map"
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
 
@@ -158,7 +160,8 @@ def test_accessibility_of_what_opens(open_page: OpenPage, show: Callable[[Page],
 
 
 def _check_accessibility(page: Page) -> None:
-    """Nothing that bars anybody, in either theme."""
+    """Nothing that bars anybody, in either theme; and no button without its picture."""
+    assert page.evaluate(_ICONS_THAT_ARE_NOT_THERE) == []
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     # A few cards stand for all of them.
     where = {"exclude": [[".run + .run, .card:nth-child(n + 9)"]]}
