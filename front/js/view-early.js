@@ -1,0 +1,2 @@
+// Runs before first paint, so that an address which asks for something does not show the start page first.
+if (/[?&](?:(?:q|query|imageUrl|id)=[^&]|view=all)/.test(location.search)) document.body.dataset.view = "results";
