@@ -17,13 +17,6 @@ _TRANSFERRED = """() => ["navigation", "resource"].flatMap((kind) =>
   performance.getEntriesByType(kind).map(({ name, transferSize }) => [name, transferSize]))"""
 _ICONS_THAT_ARE_NOT_THERE = """() => [...document.querySelectorAll("use")]
   .map((use) => use.getAttribute("href")).filter((name) => !document.querySelector(name))"""
-# The sum of the shares of the window that moved: "cumulative layout shift".
-_SHIFTED = """() => new Promise((told) => {
-  const observer = new PerformanceObserver((list) =>
-    told(list.getEntries().reduce((sum, { value }) => sum + value, 0)));
-  observer.observe({ type: "layout-shift", buffered: true });
-  setTimeout(() => told(0), 500);  // no entry is no call
-})"""
 MAP = "?query=cat&filter=id+%3C+200&view=map"
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
 
@@ -225,13 +218,6 @@ def test_metadata_is_text_and_never_markup(open_page: OpenPage) -> None:
     expect(card).to_contain_text(caption)
     assert card.locator(".tile").get_attribute("href") is None
     expect(page).to_have_title("guitar · search_back")
-
-
-@pytest.mark.parametrize("path", ["", "?query=guitar"])
-def test_nothing_jumps_as_the_page_opens(open_page: OpenPage, path: str) -> None:
-    page = open_page(path)
-    _see_something(page, path)
-    assert page.evaluate(_SHIFTED) < 0.05
 
 
 def _see_something(page: Page, path: str) -> None:
