@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
+from search_back.errors import NoSuchModality
 from search_back.types import (
     EncoderIdentity,
     FloatArray,
@@ -153,6 +154,18 @@ class Snapshot(Protocol):
 
     @property
     def metadata(self) -> MetadataStore: ...
+
+
+def vectors_of(snapshot: Snapshot, modality: Modality) -> VectorIndex:
+    """Its index of one modality; raises ``NoSuchModality``."""
+    index = snapshot.indices.get(modality)
+    if index is None:
+        raise NoSuchModality(
+            f"index {snapshot.name!r} holds no {modality} vectors",
+            value=modality,
+            remedy=f"use modality {' or '.join(snapshot.indices)}",
+        )
+    return index
 
 
 class StepTimer(Protocol):

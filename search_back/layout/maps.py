@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from search_back import deadlines
-from search_back.errors import InvalidField, NoSuchModality, UnknownId
-from search_back.interfaces import MetadataStore, Snapshot
+from search_back.errors import InvalidField, UnknownId
+from search_back.interfaces import MetadataStore, Snapshot, vectors_of
 from search_back.layout.clusters import cluster, middle, suiting
 from search_back.layout.names import telling_words
 from search_back.layout.pca import fitted, principal
@@ -79,13 +79,7 @@ def lay_out(snapshot: Snapshot, query: MapQuery) -> Map:
     Raises ``NoSuchModality``, ``UnknownId`` with the ids, ``InvalidField`` for ``caption_column``
     and where t-SNE is asked for and not installed, ``DeadlineExceeded``.
     """
-    index = snapshot.indices.get(query.modality)
-    if index is None:
-        raise NoSuchModality(
-            f"index {snapshot.name!r} holds no {query.modality} vectors",
-            value=query.modality,
-            remedy=f"use modality {' or '.join(snapshot.indices)}",
-        )
+    index = vectors_of(snapshot, query.modality)
     column = _caption_column(snapshot.metadata, query.caption_column)
     ids = sample_ids(len(index), query.sample) if query.ids is None else _each_once(query.ids)
     _check_known(ids, len(snapshot.metadata), snapshot.name)

@@ -8,14 +8,14 @@ from typing import Final
 import numpy as np
 
 from search_back import deadlines
-from search_back.errors import InputError, NoSuchModality
+from search_back.errors import InputError
 from search_back.interfaces import (
     CacheObserver,
     Encoder,
     Snapshot,
     StepTimer,
-    VectorIndex,
     nobody_looks,
+    vectors_of,
 )
 from search_back.search.aesthetics import AESTHETIC_SCORE, draw_towards
 from search_back.search.compose import Composed, compose
@@ -72,7 +72,7 @@ class SearchEngine:
         if query.k < 1:
             raise InputError("k must be at least 1", value=query.k)
         snapshot = self._snapshot()
-        index = _index(snapshot, query)
+        index = vectors_of(snapshot, query.modality)
         texts, ignored = self._wished(query)
         composed = _Once(
             lambda: compose(
@@ -182,17 +182,6 @@ def _asked_by(query: Query) -> Modality | None:
         for term in query.terms
     }
     return kinds.pop() if len(kinds) == 1 else None
-
-
-def _index(snapshot: Snapshot, query: Query) -> VectorIndex:
-    index = snapshot.indices.get(query.modality)
-    if index is None:
-        raise NoSuchModality(
-            f"index {snapshot.name!r} holds no {query.modality} vectors",
-            value=query.modality,
-            remedy=f"use modality {' or '.join(snapshot.indices)}",
-        )
-    return index
 
 
 def _columns(snapshot: Snapshot, query: Query) -> list[str] | None:
