@@ -193,20 +193,19 @@ class IndexService:
             self._failure = error, time.monotonic()
             LOGGER.warning("index %r cannot be opened: %s", self.name, error)
             raise
-        except OSError as error:
-            failure = BadFolder(
-                "the folder cannot be read", value=error.filename, remedy=str(error.strerror)
-            )
-            self._failure = failure, time.monotonic()
-            raise failure from error
         self._failure = None
         rows, took = len(state.snapshot.metadata), time.perf_counter() - began
         LOGGER.info("index %r is open: %d items, %.2f s", self.name, rows, took)
         return state
 
     def _open(self) -> _State:
-        snapshot = open_snapshot(self.name, self.options)
-        heads = open_heads(self.name, self.options, snapshot.indices)
+        try:
+            snapshot = open_snapshot(self.name, self.options)
+            heads = open_heads(self.name, self.options, snapshot.indices)
+        except OSError as error:
+            raise BadFolder(
+                "the folder cannot be read", value=error.filename, remedy=str(error.strerror)
+            ) from error
         return _State(
             snapshot,
             PictureAccess(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -23,6 +24,7 @@ from search_back.types import MODALITIES, EncoderIdentity, IdArray, Modality
 
 IMAGE_PATH: Final = "image_path"
 _ATTEMPTS: Final = 5
+_PAUSE_S: Final = 0.05
 _TELL_EVERY_S: Final = 5.0
 _MAPPED_SUFFIXES: Final = frozenset({".index", ".ivfdata", ".hdf5", ".arrow", ".feather"})
 LOGGER = logging.getLogger(__name__)
@@ -63,12 +65,16 @@ def open_snapshot(name: str, options: IndexOptions) -> FolderSnapshot:
     Raises ``BadFolder`` or ``CorruptFile``, which name the file.
     """
     folder = options.indice_folder
-    for _ in range(_ATTEMPTS):
+    for attempt in range(_ATTEMPTS):
+        if attempt:
+            time.sleep(_PAUSE_S)
         version = _version(folder)
         try:
             snapshot = _open(name, options, version)
         except (SearchBackError, OSError):
-            if _version(folder) == version:
+            # Replacing a folder takes two renames: for a moment there is none.
+            gone = attempt == 0 and not folder.is_dir()
+            if _version(folder) == version and not gone:
                 raise
             continue
         if _version(folder) == version:
@@ -135,7 +141,9 @@ def _version(folder: Path) -> str:
     serve the folder.
     """
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
+    # os.walk takes no offence at a folder that goes while it is walked.
+    files = (Path(inner, name) for inner, _, names in os.walk(folder) for name in names)
+    for path in sorted(files):
         if path.name.startswith((".", "metadata.hdf5", "metadata_reo")):
             continue
         with suppress(FileNotFoundError):  # one that has just gone

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,9 @@ def test_keys_of_the_large_view(open_page: OpenPage) -> None:
     see_results(page)
     assert params(page)["q"] == f"guitar - #{first}"
     cards(page).first.locator(".tile").press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("s")
+    expect(page).to_have_url(re.compile(r"\bid="))
     see_results(page)
     assert set(params(page)) == {"id", "deduplicate"}
 

@@ -118,6 +118,18 @@ def test_a_folder_replaced_while_it_is_opened_is_opened_again(
     assert snapshot.version == open_snapshot("x", IndexOptions(served)).version
 
 
+def test_a_folder_is_awaited_between_the_two_renames(
+    folders: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served, _, b = folders
+    served.rename(served.with_name("old"))
+    monkeypatch.setattr("time.sleep", lambda _: b.rename(served))
+    assert len(open_snapshot("x", IndexOptions(served)).metadata) == N // 2
+    monkeypatch.undo()
+    with pytest.raises(BadFolder, match="does not exist"):
+        open_snapshot("x", IndexOptions(served.with_name("nowhere")))
+
+
 def test_a_folder_that_changes_all_the_time_is_refused(
     folders: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
