@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import logging
 import threading
 import time
@@ -12,6 +10,7 @@ from contextlib import contextmanager
 
 from search_back.errors import EncoderMismatch, ModelUnavailable, SearchBackError
 from search_back.interfaces import Encoder
+from search_back.memory import return_memory
 from search_back.types import EncoderIdentity, FloatArray, RuntimeInfo, Tokens
 
 LOGGER = logging.getLogger(__name__)
@@ -168,16 +167,3 @@ class UnloadingEncoder:
         LOGGER.info("unloaded encoder %s", self.name)
         return_memory()
         return True
-
-
-def return_memory() -> None:
-    """Give memory that is not in use any more back to the system.
-
-    glibc keeps what was freed for later use unless it is told to trim.
-    """
-    gc.collect()
-    try:
-        trim = ctypes.CDLL(None).malloc_trim
-    except (AttributeError, OSError, TypeError):  # not glibc, or not even a Unix
-        return
-    trim(0)

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from search_back.encoders.lifetime import return_memory
 from search_back.errors import NothingToDo, TooManyFailures
 from search_back.files import EMBEDDING_FOLDERS, EMBEDDINGS_MANIFEST, publish, sha256_file
 from search_back.inference.distributors import Span, distributor
@@ -27,6 +26,7 @@ from search_back.inference.shards import Contents, Shard
 from search_back.inference.source import Source
 from search_back.inference.work import Work, open_work
 from search_back.interfaces import Encoder
+from search_back.memory import return_memory
 
 _SHARD_ROWS: Final = 65_536
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from search_back.config import IndexOptions, ServerSettings
 from search_back.errors import ConfigError, PortInUse
+from search_back.memory import share_arenas
 from search_back.server.app import create_app
 from search_back.server.listening import BACKLOG, Bounds, HttpServer
 from search_back.server.requests import name_requests_in_log
@@ -71,6 +72,7 @@ def serve(
     check_tracing(settings.otlp_endpoint)
     # Arrow's own allocator keeps megabytes for each thread, and is no faster for rows of answers.
     pa.set_memory_pool(pa.system_memory_pool())
+    share_arenas()
     url = address(settings.host, listener)
     name_requests_in_log()
     if server_kind(settings.server) == "gunicorn":
