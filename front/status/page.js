@@ -61,6 +61,7 @@ async function look() {
     tell(error);
   } finally {
     isLooking = false;
+    document.body.classList.add("told");
   }
   // Who is refused would be asked for a key again and again.
   if (!document.hidden && !isRefused) timer = setTimeout(look, EVERY_MS);
