@@ -13,8 +13,9 @@ from types import TracebackType
 from typing import Any
 
 NAMES = ("firefox", "firefox-esr")
-STOP_S = 30
-WAIT_MS = 20_000
+START_S = STOP_S = 60
+WAIT_MS = 60_000
+ANSWER_S = 2 * WAIT_MS / 1000
 ENTER = "\ue007"
 _LISTENS = re.compile(r"Marionette\s.*Listening on port (\d+)")
 # A test has a profile of its own, and nothing but this machine can be reached from it.
@@ -82,7 +83,9 @@ class Firefox:
     def _read(self) -> Any:
         size = b""
         while not size.endswith(b":"):
-            size += self._answers.read(1)
+            byte = self._answers.read(1)
+            assert byte, "Firefox has ended"
+            size += byte
         return json.loads(self._answers.read(int(size[:-1])))
 
     def __enter__(self) -> Firefox:
@@ -96,16 +99,20 @@ class Firefox:
         )
         assert self._process.stdout is not None
         log: list[str] = []
+        # Its log ends with it.
+        late = threading.Timer(START_S, self._process.kill)
+        late.start()
         for line in self._process.stdout:
             log.append(line)
             if listens := _LISTENS.search(line):
                 break
         else:
             raise AssertionError(f"Firefox did not start:\n{''.join(log)}")
+        late.cancel()
         # A pipe that nobody reads would stop the browser once it is full.
         self._reader = threading.Thread(target=log.extend, args=(self._process.stdout,))
         self._reader.start()
-        self._socket = socket.create_connection(("127.0.0.1", int(listens[1])))
+        self._socket = socket.create_connection(("127.0.0.1", int(listens[1])), ANSWER_S)
         self._answers = self._socket.makefile("rb")
         self._read()  # It says what it is.
         self._call("WebDriver:NewSession")
