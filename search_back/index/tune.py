@@ -14,6 +14,8 @@ from search_back.types import Modality
 
 MARGIN: Final = 0.01  # asked for beyond the target, since other queries may be a little harder
 K_FACTORS: Final = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0)
+PATIENCE: Final = 2  # factors in a row that cost more; one alone may be for breadths going by steps
+STEPS: Final = 6  # that double the breadth
 STALLED: Final = 0.002  # of recall gained by a doubling: more of the same will not do
 # Scoring a candidate again reads its vector from anywhere in memory. Measured against reading
 # codes one after another, the wait is worth so many bytes of them.
@@ -53,42 +55,76 @@ def _cheapest(index: FaissIndex, exam: Exam, k: int, target: float) -> SearchSet
     factors: tuple[float | None, ...] = (None,)
     if index.refines:
         factors = tuple(f for f in K_FACTORS if f == 1 or f * k <= len(index))
+    widths = list(_breadths(index, k))
+    enough: int | None = None
+    worse = 0
     for factor in factors:
-        reached, settings = _least(index, exam, k, target, factor)
-        if reached >= target:
-            cost = _cost(index, settings, k)
-            if best is not None and cost >= best[0]:
-                break  # more candidates only cost from here on
-            best = cost, settings
-        elif reached > nearest[0]:
-            nearest = reached, settings
+        trial = _Trial(index, exam, k, widths, factor)
+        at = trial.least(target) if enough is None else trial.least_from(enough, target)
+        reached, settings = trial.recall(at), trial.settings(at)
+        if reached < target:
+            nearest = max(nearest, (reached, settings), key=lambda found: found[0])
+            continue
+        enough = at
+        cost = _cost(index, settings, k)
+        if best is None or cost < best[0]:
+            best, worse = (cost, settings), 0
+        else:
+            worse += 1
+        if worse == PATIENCE:
+            break  # more candidates only cost from here on
     return best[1] if best is not None else nearest[1]
 
 
-def _least(
-    index: FaissIndex, exam: Exam, k: int, target: float, factor: float | None
-) -> tuple[float, SearchSettings]:
-    """The recall and the settings of the least breadth that reaches a target, if any does."""
-    widths = list(_breadths(index, k))
+class _Trial:
+    """Recall at each breadth of ``widths``, rising, with so many candidates per result."""
 
-    def recall(i: int) -> float:
-        return exam.recall(index.with_settings(_settings(index, widths[i], factor)), k)
+    def __init__(
+        self, index: FaissIndex, exam: Exam, k: int, widths: Sequence[int], factor: float | None
+    ) -> None:
+        self._index, self._exam, self._k = index, exam, k
+        self._widths, self._factor = widths, factor
+        self._known: dict[int, float] = {}
 
-    low, high, reached, before = -1, 0, recall(0), -1.0
-    while reached < target and high < len(widths) - 1:
-        if reached - before < STALLED and before > 0:
-            return reached, _settings(index, widths[high], factor)
-        before, low = reached, high
-        high = min(len(widths) - 1, high + 3)  # three steps double the breadth
-        reached = recall(high)
-    while reached >= target and high - low > 1:
-        middle = (low + high) // 2
-        value = recall(middle)
-        if value >= target:
-            high, reached = middle, value
-        else:
-            low = middle
-    return reached, _settings(index, widths[high], factor)
+    def settings(self, at: int) -> SearchSettings:
+        return _settings(self._index, self._widths[at], self._factor)
+
+    def recall(self, at: int) -> float:
+        if at not in self._known:
+            index = self._index.with_settings(self.settings(at))
+            self._known[at] = self._exam.recall(index, self._k)
+        return self._known[at]
+
+    def least(self, target: float) -> int:
+        """Where the least breadth is that reaches a target; where none does, one near the best."""
+        last = len(self._widths) - 1
+        low, high = -1, 0
+        while self.recall(high) < target and high < last:
+            if low >= 0 and self.recall(high) - self.recall(low) < STALLED:
+                return high
+            low, high = high, min(last, high + STEPS)
+        return self._between(low, high, target)
+
+    def least_from(self, enough: int, target: float) -> int:
+        """The same, where fewer candidates per result reached the target at ``enough``."""
+        low, high, step = -1, enough, 1
+        while high > 0 and low < 0:
+            at = max(0, high - step)
+            if self.recall(at) >= target:
+                high, step = at, 2 * step
+            else:
+                low = at
+        return self._between(low, high, target)
+
+    def _between(self, low: int, high: int, target: float) -> int:
+        """Of what reaches it above ``low``, which does not, up to ``high``, which may."""
+        while self.recall(high) >= target and high - low > 1:
+            middle = (low + high) // 2
+            if self.recall(middle) >= target:
+                high = middle
+            else:
+                low = middle
+        return high
 
 
 def _settings(index: FaissIndex, breadth: int, factor: float | None) -> SearchSettings:
@@ -98,7 +134,7 @@ def _settings(index: FaissIndex, breadth: int, factor: float | None) -> SearchSe
 
 
 def _breadths(index: FaissIndex, k: int) -> Iterator[int]:
-    """Lists to visit or candidates to keep, each a quarter more than the one before."""
+    """Lists to visit or candidates to keep, each an eighth more than the one before."""
     if index.ivf is not None:
         first, last = max(1, least_nprobe(index.ivf, k)), int(index.ivf.nlist)
     elif index.graph is not None:
@@ -108,7 +144,7 @@ def _breadths(index: FaissIndex, k: int) -> Iterator[int]:
     breadth = min(first, last)
     while breadth < last:
         yield breadth
-        breadth = max(breadth + 1, round(breadth * 2 ** (1 / 3)))
+        breadth = max(breadth + 1, round(breadth * 2 ** (1 / STEPS)))
     yield last
 
 
