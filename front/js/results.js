@@ -1,10 +1,9 @@
 /** The grid of results. It only grows while one search lasts; a new search starts it afresh. */
 
-import { ID_TYPE, complete, makeCard, makeGroup } from "./card.js";
+import { makeCard, makeGroup } from "./card.js";
 import { byId, part } from "./dom.js";
 import { createFade } from "./fade.js";
 import { t } from "./language.js";
-import { createNear } from "./near.js";
 import { recall, remember } from "./prefs.js";
 import { createRuns } from "./runs.js";
 
@@ -30,8 +29,7 @@ export function mountResults({ search, state, doing, onGroup }) {
   let group;
   /** @type {boolean[]} */
   let sizes = [];
-  const near = createNear(grid);
-  const runs = createRuns(grid, near.lookSoon);
+  const runs = createRuns(grid);
   const fadeIn = createFade(grid);
   const using = { ...doing, missing: take };
 
@@ -48,12 +46,8 @@ export function mountResults({ search, state, doing, onGroup }) {
     if (fresh.length) runs.append(fresh.flatMap(draw));
     drawn = view.results.length;
   });
-  // One listener for thousands of pictures; this does not bubble.
+  // Neither bubbles; one listener for thousands of pictures.
   grid.addEventListener("load", (event) => event.target instanceof HTMLImageElement && settle(event.target), true);
-  grid.addEventListener("dragstart", ({ target, dataTransfer }) => {
-    const card = target instanceof Element && target.closest("li");
-    if (card && card.dataset.id) dataTransfer?.setData(ID_TYPE, card.dataset.id);
-  });
 
   /** @param {object} next */
   function clear(next) {
@@ -130,22 +124,7 @@ export function mountResults({ search, state, doing, onGroup }) {
  */
 export function focusCard(id) {
   const card = grid.querySelector(`[data-id="${CSS.escape(id)}"]`);
-  if (card) enter(card);
-}
-
-/**
- * The same, so many cards from the one that has the focus.
- * @param {number} by
- */
-export function step(by) {
-  const cards = Array.from(grid.querySelectorAll(".card"));
-  const card = cards[cards.findIndex((one) => one.contains(document.activeElement)) + by];
-  if (card) enter(card);
-}
-
-/** @param {Element} card */
-function enter(card) {
-  complete(card);
+  if (!card) return;
   card.scrollIntoView({ block: "nearest" });
   part(card, ".tile", HTMLElement).focus();
 }

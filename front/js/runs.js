@@ -9,23 +9,19 @@ import { make } from "./dom.js";
 /** Cards of a run, up to the end of a row: some two windows full. */
 const RUN = 48;
 
-/**
- * @param {HTMLElement} grid its runs share its columns and gaps
- * @param {() => void} onMove other cards than before may be in sight
- */
-export function createRuns(grid, onMove) {
+/** @param {HTMLElement} grid its runs share its columns and gaps */
+export function createRuns(grid) {
   let columns = 0;
   // What is measured here was laid out just now; what it changes waits for the next frame.
   new ResizeObserver(() => requestAnimationFrame(fit)).observe(grid);
 
   function fit() {
-    const drawn = Array.from(grid.children).find(isDrawn);
-    if (!drawn || !columns) return;
-    const rows = rowsOf(drawn, columns);
-    const gap = parseFloat(getComputedStyle(drawn).rowGap);
-    if (rows) grid.style.setProperty("--row-height", `${((heightIn(drawn) + gap) / rows).toFixed(2)}px`);
+    const first = grid.firstElementChild;
+    if (!first || !columns) return;
+    const rows = rowsOf(first, columns);
+    const height = first.getBoundingClientRect().height / rows;
+    if (rows && height > 0) grid.style.setProperty("--row-height", `${Math.round(height)}px`);
     if (countColumns(grid) !== columns) refill();
-    onMove();
   }
 
   /** Every run anew; what is at the top of the window stays there. */
@@ -61,7 +57,6 @@ export function createRuns(grid, onMove) {
       column = isHead(element) ? 0 : (column + 1) % columns;
     }
     finish(run, fresh);
-    onMove();
   }
 
   /** @param {Element | null} run @param {Element[]} fresh */
@@ -88,7 +83,6 @@ export function createRuns(grid, onMove) {
       keepingFocus(() => {
         while (run && fillUp(run)) run = run.nextElementSibling;
       });
-      onMove();
     },
   };
 
@@ -115,7 +109,7 @@ const isHead = (element) => element.classList.contains("group");
 
 /** @param {Element} grid */
 export function countColumns(grid) {
-  return getComputedStyle(grid, "::before").gridTemplateColumns.split(" ").length;
+  return getComputedStyle(grid).gridTemplateColumns.split(" ").length;
 }
 
 /**
@@ -141,23 +135,6 @@ function rowsOf(run, columns) {
     column = isHead(element) ? 0 : (column + 1) % columns;
   }
   return rows;
-}
-
-/**
- * Is it laid out, or does it have the size that it is thought to have?
- * @param {Element} run
- */
-function isDrawn(run) {
-  return run.firstElementChild?.checkVisibility({ contentVisibilityAuto: true }) ?? false;
-}
-
-/**
- * Of what is in it.
- * @param {Element} run
- */
-function heightIn(run) {
-  const { paddingTop, paddingBottom } = getComputedStyle(run);
-  return run.getBoundingClientRect().height - parseFloat(paddingTop) - parseFloat(paddingBottom);
 }
 
 /**

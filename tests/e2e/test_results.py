@@ -21,7 +21,7 @@ PHONE = {"viewport": {"width": 390, "height": 600}}
 SCENE = "cat and pizza on a green background"
 WIDE_SEARCH = "?query=guitar&deduplicate=false"
 _COLUMNS = """() =>
-  getComputedStyle(document.querySelector(".run")).gridTemplateColumns.split(" ").length"""
+  getComputedStyle(document.querySelector("#results")).gridTemplateColumns.split(" ").length"""
 _ROWS_ARE_WHOLE = """(columns) => {
   const runs = [...document.querySelectorAll("#results > .run")];
   return runs.length > 1 && runs.slice(0, -1).every((run) => run.children.length % columns === 0);
