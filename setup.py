@@ -1,14 +1,30 @@
 """Package metadata; the settings of the tools are in pyproject.toml."""
 
+import os
 import re
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 
 ROOT = Path(__file__).parent
 VERSION = re.search(
     r'__version__ = "(.+)"', (ROOT / "search_back/__init__.py").read_text(encoding="utf-8")
 ).group(1)
+
+# Loaded by search_back/index/kernels; without a C compiler the installation goes on without it.
+GRAPH = Extension(
+    "search_back.index.kernels._graph",
+    sources=["search_back/index/kernels/graph.c"],
+    extra_compile_args=[]
+    if os.name == "nt"
+    else [
+        "-O3",
+        "-fvisibility=hidden",
+        # Sums may be added up in another order, several at once.
+        *("-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math", "-fno-math-errno"),
+    ],
+    optional=True,
+)
 
 setup(
     name="search_back",
@@ -27,6 +43,7 @@ setup(
         "search_back.front": ["*.html", "*.css", "*.js", "*.svg", "*.png", "*/*"],
     },
     include_package_data=False,
+    ext_modules=[GRAPH],
     install_requires=[
         "certifi>=2024.7",
         "click>=8.1.8",

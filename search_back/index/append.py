@@ -13,13 +13,17 @@ from search_back.index.build import (
     BuildReport,
     BuildSettings,
     examined,
+    files_of,
     publish_folder,
     use_cores,
 )
 from search_back.index.embeddings import EmbeddingsFolder, Vectors, open_embeddings
 from search_back.index.faiss_index import FaissIndex, open_index
 from search_back.index.fill import Progress, Silent, write
+from search_back.index.graph import graph_path
 from search_back.index.integrity import check_seal
+from search_back.index.kernels import library
+from search_back.index.link import link, no_compiled_search
 from search_back.index.manifest import inputs_of, sources_of
 from search_back.index.rows import MetadataFiles, check_rows, followed_by, of_embeddings, of_index
 from search_back.index.work import work_beside
@@ -69,13 +73,17 @@ def append(settings: BuildSettings, *, progress: Progress | None = None) -> Buil
                 progress.advance(len(block))
             path = work.path / INDEX_FILES[modality]
             write(index.raw, path)
+            if graph_path(target / path.name).is_file():
+                if library() is None:
+                    notes.append(f"{modality}: searched without its graph: {no_compiled_search()}")
+                else:
+                    link(index.raw, graph_path(path), progress=progress, name=modality)
             about = dict(before.get("indices", {}).get(modality, {}))
             about |= {
-                "file": path.name,
+                **files_of(path),
                 "kind": index.kind,
                 "count": len(index),
                 "dimension": index.dimension,
-                "bytes": path.stat().st_size,
             }
             if everything is not None:
                 about |= examined(

@@ -14,7 +14,10 @@ from search_back.index.choose import Choice, choose, parse_bytes
 from search_back.index.embeddings import EmbeddingsFolder, Vectors, open_embeddings
 from search_back.index.faiss_index import FaissIndex
 from search_back.index.fill import Progress, Silent, filled
-from search_back.index.manifest import described, inputs_of
+from search_back.index.graph import graph_path, open_graph
+from search_back.index.kernels import library
+from search_back.index.link import link, no_compiled_search
+from search_back.index.manifest import described, inputs_of, vector_files
 from search_back.index.measure import make_exams, measure
 from search_back.index.rows import MetadataFiles, check_rows, of_embeddings
 from search_back.index.tune import tune
@@ -26,8 +29,10 @@ from search_back.types import Modality
 class BuildSettings:
     """What ``search-back index`` runs with. Memory in bytes or as text: ``4G``.
 
-    ``recall``: the share of the true ten neighbours to find; ``command``: what to record as the
-    call that built the index; ``checkpoint_rows``: how many rows a killed build may lose.
+    ``graph``: whether to have a graph of near neighbours beside the index; None: of a large
+    collection, where it fits. ``recall``: the share of the true ten neighbours to find;
+    ``command``: what to record as the call that built the index; ``checkpoint_rows``: how many
+    rows a killed build may lose.
     """
 
     embeddings_folder: Path
@@ -35,6 +40,7 @@ class BuildSettings:
     max_index_memory_usage: str = "4G"
     current_memory_available: str = "16G"
     factory: str | None = None
+    graph: bool | None = None
     recall: float = 0.95
     copy_metadata: bool = True
     image_subfolder: str | None = None
@@ -74,7 +80,7 @@ def build(settings: BuildSettings, *, progress: Progress | None = None) -> Build
     use_cores(settings.nb_cores)
     inputs = inputs_of(
         source.path,
-        *(f"{m} {c.factory} {source.vectors[m].count}" for m, c in choices.items()),
+        *(f"{m} {c.factory} {c.graph} {source.vectors[m].count}" for m, c in choices.items()),
         f"{settings.recall} {settings.nb_cores} {settings.current_memory_available}",
     )
     with work_beside(target, inputs) as work:
@@ -120,6 +126,8 @@ def build_one(
         progress=progress,
         name=modality,
     )
+    if choice.graph:
+        link(raw, graph_path(path), progress=progress, name=modality)
     about = examined(raw, modality, vectors, recall=settings.recall, progress=progress, path=path)
     about |= {"factory": choice.factory, "reason": choice.reason}
     work.finish(modality, about)
@@ -137,7 +145,8 @@ def examined(
 ) -> dict[str, Any]:
     """Tune and measure a filled index: what ``index.json`` tells of it."""
     stored = vectors[modality]
-    index = FaissIndex(raw, threads=0)
+    graph = graph_path(path)
+    index = FaissIndex(raw, threads=0, neighbours=open_graph(graph, raw))
     progress.start(f"{modality}: searching exactly, to compare with", stored.count)
     exams = make_exams(stored, vectors, advance=progress.advance)
     progress.start(f"{modality}: tuning and measuring recall", 1)
@@ -145,14 +154,24 @@ def examined(
     measured = measure(index.with_plan(plan), exams)
     progress.advance(1)
     return {
-        "file": path.name,
+        **files_of(path),
         "kind": index.kind,
         "count": stored.count,
         "dimension": stored.dimension,
-        "bytes": path.stat().st_size,
         "target_recall_at_10": recall,
         "search": plan.to_json(),
         "measured": measured.to_json(),
+    }
+
+
+def files_of(path: Path) -> dict[str, Any]:
+    """What ``index.json`` tells of the files of an index."""
+    graph = graph_path(path)
+    found = [path, graph] if graph.is_file() else [path]
+    return {
+        "file": path.name,
+        "graph": graph.name if graph in found else None,
+        "bytes": sum(file.stat().st_size for file in found),
     }
 
 
@@ -172,9 +191,8 @@ def publish_folder(
     """
     with publish(target) as part:
         part.mkdir(parents=True)
-        publish_links(
-            {about["file"]: work.path / about["file"] for about in indices.values()}, part
-        )
+        names = [n for about in indices.values() for n in vector_files(about)]
+        publish_links({name: work.path / name for name in names}, part)
         if metadata is not None:
             (part / METADATA_FOLDER).mkdir()
             copy(metadata, part / METADATA_FOLDER)
@@ -215,14 +233,17 @@ def _choose(settings: BuildSettings, vectors: Vectors) -> Choice:
         raise ConfigError("recall is a share", value=settings.recall, remedy="write it as 0.95")
     memory = parse_bytes(settings.max_index_memory_usage, setting="max_index_memory_usage")
     available = parse_bytes(settings.current_memory_available, setting="current_memory_available")
+    if settings.graph and library() is None:
+        raise no_compiled_search()
     if settings.factory:
-        return Choice(settings.factory, 0, "as asked for")
+        return Choice(settings.factory, 0, "as asked for", graph=bool(settings.graph))
     return choose(
         vectors.count,
         vectors.dimension,
         memory=memory,
         build_memory=available,
         recall=settings.recall,
+        graph=settings.graph if library() is not None else False,
     )
 
 

@@ -10,9 +10,11 @@ from typing import Final
 
 from search_back.errors import ConfigError
 from search_back.index.coarse import bytes_of_centres, quantiser
+from search_back.index.graph import bytes_of_graph
 
 FLAT_UP_TO: Final = 20_000
 POINTS_PER_LIST: Final = 60  # codes are compared 32 at a time: two of those
+LINKED_FROM: Final = 200_000  # vectors; lists of fewer answer as fast as a graph
 SURE_RECALL: Final = 0.98  # above this, 8-bit scalars lose too many of the true neighbours
 ID_BYTES: Final = 8
 _UNITS: Final = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -21,11 +23,15 @@ _CODES: Final = (256, 192, 128, 96, 64, 48, 32, 24, 16, 8)
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A faiss factory string, the bytes it takes, and why it was chosen, in one line."""
+    """A faiss factory string, the bytes it takes, and why it was chosen, in one line.
+
+    ``graph``: with a graph of near neighbours beside it.
+    """
 
     factory: str
     bytes: int
     reason: str
+    graph: bool = False
 
 
 def parse_bytes(text: str | int, *, setting: str) -> int:
@@ -37,15 +43,25 @@ def parse_bytes(text: str | int, *, setting: str) -> int:
 
 
 def choose(
-    count: int, dimension: int, *, memory: int, build_memory: int, recall: float = 0.95
+    count: int,
+    dimension: int,
+    *,
+    memory: int,
+    build_memory: int,
+    recall: float = 0.95,
+    graph: bool | None = None,
 ) -> Choice:
     """The fastest index of ``count`` vectors that fits and can reach a recall.
 
     ``memory``: bytes that it may take when it serves; ``build_memory``: when it is built, where
-    growing arrays are there twice. Raises ``ConfigError`` where not even the smallest codes fit.
+    growing arrays are there twice. ``graph``: whether to have one; None: of large collections,
+    where it fits. Raises ``ConfigError`` where not even the smallest codes fit.
     """
     limit = min(memory, build_memory // 2)
-    for choice in _from_best(count, dimension, recall):
+    linked = count >= LINKED_FROM if graph is None else graph
+    for choice in _from_best(count, dimension, recall, linked=linked):
+        if graph and not choice.graph:
+            continue
         if choice.bytes <= limit:
             return choice
     remedy = "--max-index-memory-usage" if memory <= limit else "--current-memory-available"
@@ -56,7 +72,7 @@ def choose(
     )
 
 
-def _from_best(count: int, dimension: int, recall: float) -> Iterator[Choice]:
+def _from_best(count: int, dimension: int, recall: float, *, linked: bool) -> Iterator[Choice]:
     if count <= FLAT_UP_TO:
         yield Choice("Flat", 4 * count * dimension, "few enough to compare with every one")
     lists = number_of_lists(count)
@@ -73,22 +89,25 @@ def _from_best(count: int, dimension: int, recall: float) -> Iterator[Choice]:
         # times as fast, and half-precision vectors 1.2 times as fast as 8-bit ones.
         few = dimension // (4 if dimension % 4 == 0 else 2)
         many = dimension // 2
-        yield choice(
-            f"{inverted},PQ{few}x4fsr,Refine(SQfp16)",
-            few // 2 + exact,
-            "short codes find candidates, half-precision vectors score them; they fit",
-        )
+        refined = [
+            choice(
+                f"{inverted},PQ{few}x4fsr,Refine(SQfp16)",
+                few // 2 + exact,
+                "short codes find candidates, half-precision vectors score them",
+            )
+        ]
         if recall <= SURE_RECALL:
-            yield choice(
-                f"{inverted},PQ{many}x4fsr,Refine(SQ8)",
-                many // 2 + dimension,
-                "short codes find candidates, 8-bit vectors score them; longer ones do not fit",
-            )
-            yield choice(
-                f"{inverted},PQ{few}x4fsr,Refine(SQ8)",
-                few // 2 + dimension,
-                "still shorter codes find candidates, 8-bit vectors score them; no more fits",
-            )
+            refined += [
+                choice(
+                    f"{inverted},PQ{codes}x4fsr,Refine(SQ8)",
+                    codes // 2 + dimension,
+                    "short codes find candidates, 8-bit vectors score them; longer ones do not fit",
+                )
+                for codes in (many, few)
+            ]
+        if linked:
+            yield from (_with_graph(c, count) for c in refined)
+        yield from refined
     yield choice(f"{inverted},SQfp16", exact, "half-precision vectors in lists fit")
     yield choice(
         f"{inverted},SQ8", dimension, "8-bit vectors in lists fit, and nothing more exact does"
@@ -101,6 +120,15 @@ def _from_best(count: int, dimension: int, recall: float) -> Iterator[Choice]:
                 code,
                 f"only codes of {code} bytes fit: recall may stay below {recall:g}",
             )
+
+
+def _with_graph(choice: Choice, count: int) -> Choice:
+    return Choice(
+        choice.factory,
+        choice.bytes + bytes_of_graph(count),
+        f"{choice.reason}; a graph of neighbours finds a few results",
+        graph=True,
+    )
 
 
 def number_of_lists(count: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +12,7 @@ import numpy as np
 
 from search_back.errors import BadFolder, CorruptFile, DimensionMismatch, UnknownId
 from search_back.index.cost import search_bytes
+from search_back.index.graph import NeighbourGraph, graph_path, open_graph
 from search_back.index.lists import ListsOfRows
 from search_back.index.parameters import call_parameters, graph_of, takes_selector
 from search_back.index.plan import SearchPlan, SearchSettings, Step
@@ -24,15 +26,32 @@ GRAPH_LEAST: Final = 0.1
 PREPARED: Final = 256  # parameters that are kept for calls to come
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """How k results are searched for: ``seeding`` finds the ``ef`` that the graph begins with."""
+
+    parameters: Any
+    ef: int = 0
+    seeding: Any = None
+
+
 class FaissIndex:
     """Flat, HNSW, IVF and their wrappers (pre-transform, id map, refine).
 
     Searching is safe from several threads: no state of the index changes with a query.
     ``threads``: how many one search may use; 0: as OpenMP says. One is best where queries come
-    from several threads, whose teams would otherwise wait for each other.
+    from several threads, whose teams would otherwise wait for each other. ``neighbours``: a graph
+    beside the index, asked where the plan says how many candidates it keeps.
     """
 
-    def __init__(self, index: Any, plan: SearchPlan | None = None, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        index: Any,
+        plan: SearchPlan | None = None,
+        *,
+        threads: int = 1,
+        neighbours: NeighbourGraph | None = None,
+    ) -> None:
         import faiss
 
         self._faiss: Any = faiss
@@ -50,7 +69,8 @@ class FaissIndex:
         self._lists = ListsOfRows(self._inner, self.ivf) if self.ivf is not None else None
         self._plan = plan if plan is not None and plan.steps else self._plan_of_file()
         self._threads = threads
-        self._prepared: dict[tuple[int, Modality | None], tuple[Any]] = {}
+        self._neighbours = neighbours
+        self._prepared: dict[tuple[int, Modality | None], _Prepared] = {}
 
     @property
     def dimension(self) -> int:
@@ -75,6 +95,11 @@ class FaissIndex:
     def graph(self) -> Any | None:
         """The HNSW graph inside, or None where the index has none."""
         return graph_of(self._inner)
+
+    @property
+    def neighbours(self) -> NeighbourGraph | None:
+        """The graph of near neighbours beside the index, or None where there is none."""
+        return self._neighbours
 
     @property
     def refines(self) -> bool:
@@ -119,12 +144,35 @@ class FaissIndex:
             # The number belongs to the calling thread, so each has to set it.
             self._faiss.omp_set_num_threads(self._threads)
         if mask is None:
-            scores, places = self._search(queries, k, self._parameters(k, asked_by))
+            scores, places = self._among_all(queries, k, self._prepare(k, asked_by))
         else:
             scores, places = self._among(queries, k, mask, asked_by)
         if self._map is not None:
             places = np.where(places >= 0, self._ids_by_place[places], -1)
         return scores, places
+
+    def _among_all(
+        self, queries: FloatArray, k: int, call: _Prepared
+    ) -> tuple[FloatArray, IdArray]:
+        if self._neighbours is not None and call.ef:
+            scores, places, _ = self._walk(self._neighbours, queries, k, call)
+            # Fewer than k rows may be linked to those.
+            if places[:, -1].min() >= 0:
+                return scores, places
+        return self._search(queries, k, call.parameters)
+
+    def _walk(
+        self, graph: NeighbourGraph, queries: FloatArray, k: int, call: _Prepared
+    ) -> tuple[FloatArray, IdArray, int]:
+        _, seeds = self._inner.base_index.search(queries, call.ef, params=call.seeding)
+        return graph.search(queries, k, call.ef, seeds)
+
+    def compared(self, queries: FloatArray, k: int) -> int:
+        """Rows that the graph beside the index compares to answer ``(n, d)`` queries."""
+        call = self._prepare(k, None)
+        if self._neighbours is None or not call.ef:
+            return 0
+        return self._walk(self._neighbours, queries, k, call)[2]
 
     def _search(self, queries: FloatArray, k: int, parameters: Any) -> tuple[FloatArray, IdArray]:
         scores, places = self._inner.search(queries, k, params=parameters)
@@ -167,24 +215,32 @@ class FaissIndex:
             return False
         return search_bytes(self._inner, settings, k, share=share) < self._scan.bytes(mask.count)
 
-    def _parameters(self, k: int, asked_by: Modality | None) -> Any:
-        """Those of a search without a mask, which faiss only reads, so that calls share them.
+    def _prepare(self, k: int, asked_by: Modality | None) -> _Prepared:
+        """For a search without a mask; what faiss gets it only reads, so that calls share it.
 
-        Making them takes as long as comparing thousands of codes.
+        Making it takes as long as comparing thousands of codes.
         """
         prepared = self._prepared.get((k, asked_by))
         if prepared is None:
             if len(self._prepared) >= PREPARED:
                 self._prepared.clear()
             settings = self._settings(k, k, asked_by)
-            prepared = (call_parameters(self._inner, k, settings, breadth=k),)
+            prepared = _Prepared(call_parameters(self._inner, k, settings, breadth=k))
+            if self._neighbours is not None and settings.seed_nprobe:
+                ef = max(k, settings.ef_search or 0)
+                prepared = replace(prepared, ef=ef, seeding=self._seeding(settings, ef))
             self._prepared[k, asked_by] = prepared
-        return prepared[0]
+        return prepared
+
+    def _seeding(self, settings: SearchSettings, ef: int) -> Any:
+        """faiss's parameters of the search for ``ef`` candidates that the graph begins with."""
+        lists = SearchSettings(nprobe=settings.seed_nprobe)
+        return call_parameters(self._inner.base_index, ef, lists, breadth=ef)
 
     def _settings(self, k: int, breadth: int, asked_by: Modality | None) -> SearchSettings:
         """Those of k results, which would be among ``breadth`` if all ids could be found."""
         wide, near = self._plan.at(breadth, asked_by), self._plan.at(k, asked_by)
-        return SearchSettings(wide.nprobe, wide.ef_search, near.k_factor)
+        return replace(wide, k_factor=near.k_factor)
 
     def _by_place(self, mask: IdMask) -> IdMask:
         """A mask of ids as one of places in which vectors were added."""
@@ -242,7 +298,7 @@ class FaissIndex:
 
     def with_plan(self, plan: SearchPlan) -> FaissIndex:
         """The same index searched with other settings."""
-        return FaissIndex(self._index, plan, threads=self._threads)
+        return FaissIndex(self._index, plan, threads=self._threads, neighbours=self._neighbours)
 
     def with_settings(self, settings: SearchSettings) -> FaissIndex:
         """The same index searched with the same settings whatever is asked."""
@@ -250,7 +306,7 @@ class FaissIndex:
 
     def on_threads(self, threads: int) -> FaissIndex:
         """The same index, a search of which may use so many threads."""
-        return FaissIndex(self._index, self._plan, threads=threads)
+        return FaissIndex(self._index, self._plan, threads=threads, neighbours=self._neighbours)
 
     @property
     def plan(self) -> SearchPlan:
@@ -259,6 +315,7 @@ class FaissIndex:
     def close(self) -> None:
         """Drop the index and its mapped files."""
         self._index = self._map = self._inner = None
+        self._neighbours = None
         self._prepared.clear()
         self._lists = None
         del self._stored, self._scan
@@ -282,6 +339,8 @@ def open_index(
 ) -> FaissIndex:
     """Read an index: a file, or a folder with ``populated.index`` and its inverted lists.
 
+    A graph of near neighbours beside a file is read with it.
+
     ``memory_mapping`` leaves the vectors in the file, shared by all processes. Raises
     ``BadFolder`` where there is none and ``CorruptFile`` where faiss cannot read it.
     """
@@ -295,10 +354,11 @@ def open_index(
     if not file.is_file():
         raise BadFolder("there is no index file", value=str(file), remedy="run search-back index")
     try:
-        return FaissIndex(faiss.read_index(str(file), flags), plan)
+        index = faiss.read_index(str(file), flags)
     except RuntimeError as error:
         raise CorruptFile(
             f"faiss cannot read {file}",
             value=str(error).rsplit("Error: ", 1)[-1].strip(),
             remedy="restore the file, or build the index again",
         ) from error
+    return FaissIndex(index, plan, neighbours=open_graph(graph_path(path), index))

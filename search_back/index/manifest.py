@@ -40,7 +40,7 @@ def described(
         "indices": indices,
         "columns": list(columns),
         CHECKSUMS: checksums,
-        SEALS: {str(about["file"]): seal(folder / about["file"]) for about in indices.values()},
+        SEALS: {n: seal(folder / n) for about in indices.values() for n in vector_files(about)},
         SOURCES: [*sources_of(before), str(source.path.resolve())],
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "command": command,
@@ -48,6 +48,11 @@ def described(
         "faiss": _faiss_version(),
         "cores": os.cpu_count(),
     }
+
+
+def vector_files(about: Mapping[str, Any]) -> list[str]:
+    """The files of one index, of those that ``index.json`` tells about."""
+    return [str(about[kind]) for kind in ("file", "graph") if about.get(kind)]
 
 
 def sources_of(manifest: Mapping[str, Any]) -> list[str]:

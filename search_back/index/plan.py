@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import reduce
 from typing import Any
 
 from search_back.types import MODALITIES, Modality
@@ -15,19 +16,26 @@ class SearchSettings:
     """Parameters of one call. None: as the index file says.
 
     ``nprobe``: inverted lists; ``ef_search``: candidates of a graph; ``k_factor``: candidates per
-    result that a refining index scores again.
+    result that a refining index scores again. ``seed_nprobe``: lists that give a graph beside an
+    index the candidates to begin with; None: that graph is not asked.
     """
 
     nprobe: int | None = None
     ef_search: int | None = None
     k_factor: float | None = None
+    seed_nprobe: int | None = None
 
     def at_least(self, other: SearchSettings) -> SearchSettings:
-        """The larger of each parameter, which finds what either would find."""
+        """The larger of each parameter, which finds what either would find.
+
+        A graph beside an index is asked only where both say so.
+        """
+        linked = self.seed_nprobe is not None and other.seed_nprobe is not None
         return SearchSettings(
             nprobe=_larger(self.nprobe, other.nprobe),
             ef_search=_larger(self.ef_search, other.ef_search),
             k_factor=_larger(self.k_factor, other.k_factor),
+            seed_nprobe=_larger(self.seed_nprobe, other.seed_nprobe) if linked else None,
         )
 
 
@@ -57,10 +65,8 @@ class SearchPlan:
         """The settings for ``k`` results of a kind of query; None: of any kind."""
         if asked_by is not None and asked_by in self.steps:
             return _between(self.steps[asked_by], k)
-        result = SearchSettings()
-        for steps in self.steps.values():
-            result = result.at_least(_between(steps, k))
-        return result
+        kinds = [_between(steps, k) for steps in self.steps.values()]
+        return reduce(SearchSettings.at_least, kinds) if kinds else SearchSettings()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -111,9 +117,14 @@ def _between(steps: tuple[Step, ...], k: int) -> SearchSettings:
             return None if low is high else float(low or high)
         return float(low * (high / low) ** part)
 
-    nprobe, ef_search = mean("nprobe"), mean("ef_search")
+    linked = None not in (below.settings.seed_nprobe, above.settings.seed_nprobe)
     return SearchSettings(
-        nprobe=None if nprobe is None else math.ceil(nprobe - 1e-9),
-        ef_search=None if ef_search is None else math.ceil(ef_search - 1e-9),
+        nprobe=_whole(mean("nprobe")),
+        ef_search=_whole(mean("ef_search")),
         k_factor=mean("k_factor"),
+        seed_nprobe=_whole(mean("seed_nprobe")) if linked else None,
     )
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else math.ceil(value - 1e-9)

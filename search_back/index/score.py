@@ -13,6 +13,7 @@ from search_back.errors import BadFolder, CorruptFile, SearchBackError
 from search_back.files import INDEX_FILES, INDEX_MANIFEST, read_json
 from search_back.index.embeddings import Vectors, open_embeddings
 from search_back.index.faiss_index import FaissIndex, open_index
+from search_back.index.graph import graph_path
 from search_back.index.integrity import check_seal, verify
 from search_back.index.manifest import sources_of
 from search_back.index.measure import make_exams, measure
@@ -78,7 +79,7 @@ def score(
             "kind": index.kind,
             "count": len(index),
             "dimension": index.dimension,
-            "bytes": _bytes(path),
+            "bytes": _bytes(path) + _bytes(graph_path(path)),
             **manifest.get("indices", {}).get(modality, {}),
         }
     if measure_again:
@@ -94,7 +95,8 @@ def _open(folder: Path, modality: Modality, manifest: Mapping[str, Any]) -> Fais
     path = folder / INDEX_FILES[modality]
     if not path.exists():
         return None
-    check_seal(folder, path.name, manifest)
+    for file in (path, graph_path(path)):
+        check_seal(folder, file.name, manifest)
     plan = manifest.get("indices", {}).get(modality, {}).get("search", {})
     try:
         return open_index(path, memory_mapping=True, plan=SearchPlan.from_json(plan))

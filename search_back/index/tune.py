@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from search_back.index.coarse import centres_scored
@@ -20,6 +21,13 @@ STALLED: Final = 0.002  # of recall gained by a doubling: more of the same will 
 # Scoring a candidate again reads its vector from anywhere in memory. Measured against reading
 # codes one after another, the wait is worth so many bytes of them.
 RANDOM_READ_BYTES: Final = 4_000
+# The same of a row that a graph search compares, which it has asked for before; and of a list that
+# is visited, however few vectors it holds.
+LINKED_READ_BYTES: Final = 2_200
+LIST_BYTES: Final = 15_000
+# Candidates of the graph beside an index for each result, and of the few for which those are few.
+EF_FACTORS: Final = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0)
+LEAST_EF: Final = 16
 
 
 def tune(
@@ -43,7 +51,8 @@ def tune(
             if k > ladder[0] and k * 10 > len(index):
                 break
             questions = exam.many if k >= MANY else exam.tuning
-            found.append(Step(k, _cheapest(index, questions, k, recall + MARGIN)))
+            settings = _cheapest(index, questions, k, recall + MARGIN)
+            found.append(Step(k, _linked(index, questions, k, recall + MARGIN, settings)))
         steps[kind] = _rising([*found, _everything(index)])
     return SearchPlan(steps)
 
@@ -59,7 +68,7 @@ def _cheapest(index: FaissIndex, exam: Exam, k: int, target: float) -> SearchSet
     enough: int | None = None
     worse = 0
     for factor in factors:
-        trial = _Trial(index, exam, k, widths, factor)
+        trial = _Trial(index, exam, k, [_settings(index, b, factor) for b in widths])
         at = trial.least(target) if enough is None else trial.least_from(enough, target)
         reached, settings = trial.recall(at), trial.settings(at)
         if reached < target:
@@ -76,18 +85,52 @@ def _cheapest(index: FaissIndex, exam: Exam, k: int, target: float) -> SearchSet
     return best[1] if best is not None else nearest[1]
 
 
+def _linked(
+    index: FaissIndex, exam: Exam, k: int, target: float, lists: SearchSettings
+) -> SearchSettings:
+    """With the graph beside the index, where it finds as much for less."""
+    if index.neighbours is None:
+        return lists
+    assert index.ivf is not None
+    wanted = min(target, 1.0, exam.recall(index.with_settings(lists), k))
+    best = (_cost(index, lists, k), lists)
+    widths = list(_rise(1, int(index.ivf.nlist)))
+    enough: int | None = None
+    worse = 0
+    for factor in EF_FACTORS:
+        ef = round(max(k, LEAST_EF) * factor)
+        steps = [replace(lists, ef_search=ef, seed_nprobe=n) for n in widths]
+        trial = _Trial(index, exam, k, steps)
+        at = trial.least(wanted) if enough is None else trial.least_from(enough, wanted)
+        if trial.recall(at) < wanted:
+            continue
+        enough = at
+        found = (_linked_cost(index, exam, k, trial.settings(at)), trial.settings(at))
+        worse = 0 if found[0] < best[0] else worse + 1
+        best = min(best, found, key=lambda one: one[0])
+        if worse == PATIENCE:
+            break
+    return best[1]
+
+
+def _linked_cost(index: FaissIndex, exam: Exam, k: int, settings: SearchSettings) -> float:
+    compared = index.with_settings(settings).compared(exam.questions.rows, k)
+    lists = SearchSettings(nprobe=settings.seed_nprobe)
+    return _cost(index, lists, k) + compared / len(exam.questions.rows) * LINKED_READ_BYTES
+
+
 class _Trial:
-    """Recall at each breadth of ``widths``, rising, with so many candidates per result."""
+    """Recall at each of ``steps``, which look at ever more."""
 
     def __init__(
-        self, index: FaissIndex, exam: Exam, k: int, widths: Sequence[int], factor: float | None
+        self, index: FaissIndex, exam: Exam, k: int, steps: Sequence[SearchSettings]
     ) -> None:
         self._index, self._exam, self._k = index, exam, k
-        self._widths, self._factor = widths, factor
+        self._steps = steps
         self._known: dict[int, float] = {}
 
     def settings(self, at: int) -> SearchSettings:
-        return _settings(self._index, self._widths[at], self._factor)
+        return self._steps[at]
 
     def recall(self, at: int) -> float:
         if at not in self._known:
@@ -96,8 +139,8 @@ class _Trial:
         return self._known[at]
 
     def least(self, target: float) -> int:
-        """Where the least breadth is that reaches a target; where none does, one near the best."""
-        last = len(self._widths) - 1
+        """The first step that reaches a target; where none does, one near the best."""
+        last = len(self._steps) - 1
         low, high = -1, 0
         while self.recall(high) < target and high < last:
             if low >= 0 and self.recall(high) - self.recall(low) < STALLED:
@@ -134,13 +177,14 @@ def _settings(index: FaissIndex, breadth: int, factor: float | None) -> SearchSe
 
 
 def _breadths(index: FaissIndex, k: int) -> Iterator[int]:
-    """Lists to visit or candidates to keep, each an eighth more than the one before."""
+    """Lists to visit or candidates to keep."""
     if index.ivf is not None:
-        first, last = max(1, least_nprobe(index.ivf, k)), int(index.ivf.nlist)
-    elif index.graph is not None:
-        first, last = max(16, k), len(index)
-    else:
-        first = last = 1
+        return _rise(max(1, least_nprobe(index.ivf, k)), int(index.ivf.nlist))
+    return _rise(max(16, k), len(index)) if index.graph is not None else iter([1])
+
+
+def _rise(first: int, last: int) -> Iterator[int]:
+    """Each an eighth more than the one before."""
     breadth = min(first, last)
     while breadth < last:
         yield breadth
@@ -180,7 +224,7 @@ def _cost(index: FaissIndex, settings: SearchSettings, k: int) -> float:
     ivf: Any = index.ivf
     scanned = 0.0
     if ivf is not None and settings.nprobe is not None:
-        scanned = settings.nprobe * len(index) / ivf.nlist * ivf.code_size
+        scanned = settings.nprobe * (len(index) / ivf.nlist * ivf.code_size + LIST_BYTES)
         candidates += centres_scored(ivf, settings.nprobe)
     elif settings.ef_search is not None:
         scanned = float(settings.ef_search * RANDOM_READ_BYTES)

@@ -16,7 +16,14 @@ from typing import Any, Final
 from search_back.config import IndexOptions
 from search_back.errors import BadFolder, ConfigError, CorruptFile, SearchBackError
 from search_back.files import INDEX_FILES, INDEX_MANIFEST, METADATA_FOLDER, read_json
-from search_back.index import FaissIndex, SearchPlan, check_seal, ivf_order, open_index
+from search_back.index import (
+    FaissIndex,
+    SearchPlan,
+    check_seal,
+    graph_path,
+    ivf_order,
+    open_index,
+)
 from search_back.interfaces import MetadataStore, VectorIndex
 from search_back.metadata import MetadataKind, NoMetadata, open_metadata
 from search_back.services.mapped_files import MappedFiles
@@ -26,7 +33,7 @@ IMAGE_PATH: Final = "image_path"
 _ATTEMPTS: Final = 5
 _PAUSE_S: Final = 0.05
 _TELL_EVERY_S: Final = 5.0
-_MAPPED_SUFFIXES: Final = frozenset({".index", ".ivfdata", ".hdf5", ".arrow", ".feather"})
+_MAPPED_SUFFIXES: Final = frozenset({".index", ".graph", ".ivfdata", ".hdf5", ".arrow", ".feather"})
 LOGGER = logging.getLogger(__name__)
 
 
@@ -94,7 +101,8 @@ def _open(name: str, options: IndexOptions, version: str) -> FolderSnapshot:
     for modality in MODALITIES:
         path = folder / INDEX_FILES[modality]
         if path.exists():
-            check_seal(folder, path.name, manifest)
+            for file in (path, graph_path(path)):
+                check_seal(folder, file.name, manifest)
             indices[modality] = open_index(
                 path,
                 memory_mapping=options.enable_faiss_memory_mapping,

@@ -205,9 +205,38 @@ def test_the_kind_follows_count_and_memory(
 
 
 @pytest.mark.parametrize("count", [50_000, 200_000, 10**6])
-def test_the_best_kind_takes_less_than_half_of_a_graph(count: int) -> None:
-    graph = count * (4 * 512 + 4 * (2 * 32 + 2))  # HNSW32: fp32 vectors, 64 links, a little more
-    assert choose(count, 512, memory=2**40, build_memory=2**42).bytes < graph / 2
+def test_a_graph_of_neighbours_fits_in_half_of_hnsw(count: int) -> None:
+    hnsw = count * (4 * 512 + 4 * (2 * 32 + 2))  # HNSW32: fp32 vectors, 64 links, a little more
+    choice = choose(count, 512, memory=hnsw // 2, build_memory=2**42, graph=True)
+    assert choice.graph
+    assert choice.bytes < hnsw / 2
+    assert choice.factory.endswith(",PQ256x4fsr,Refine(SQ8)")
+
+
+@pytest.mark.parametrize(
+    ("count", "memory", "graph", "expected"),
+    [
+        (1_000_000, "1G", None, True),
+        (1_000_000, "1G", False, False),
+        (1_000_000, "800M", None, True),
+        (1_000_000, "700M", None, False),
+        (1_000_000, "600M", None, False),
+        (100_000, "1G", None, False),
+        (100_000, "1G", True, True),
+    ],
+)
+def test_large_collections_get_a_graph_where_it_fits(
+    count: int, memory: str, graph: bool | None, expected: bool
+) -> None:
+    budget = parse_bytes(memory, setting="max_index_memory_usage")
+    choice = choose(count, 512, memory=budget, build_memory=2**40, graph=graph)
+    assert choice.graph is expected
+    assert choice.bytes <= budget
+
+
+def test_a_graph_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(ConfigError, match="max-index-memory-usage"):
+        choose(1_000_000, 512, memory=600 * 2**20, build_memory=2**40, graph=True)
 
 
 def test_a_high_recall_is_not_left_to_8_bits() -> None:

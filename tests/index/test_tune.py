@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar, cast
 
 import faiss
@@ -12,8 +14,13 @@ from search_back.index import tune as tuning
 from search_back.index.embeddings import Vectors
 from search_back.index.exact import Questions, exact_neighbours
 from search_back.index.faiss_index import FaissIndex
+from search_back.index.fill import Silent
+from search_back.index.graph import open_graph
+from search_back.index.kernels import library
+from search_back.index.link import link
 from search_back.index.measure import Exam, Exams
 from search_back.index.plan import SearchSettings
+from search_back.types import Modality
 from search_back.vectors import normalise
 
 D, ROWS, K = 128, 20_000, 10
@@ -69,3 +76,23 @@ def test_one_dearer_step_does_not_end_the_search(index: FaissIndex) -> None:
     plan = tuning.tune(index, {"image": Exams(exam, exam, exam)}, recall=0.95, ladder=(K,))
     widths = [b for b in tuning._breadths(index, K) if b >= 20]
     assert plan.at(K) == SearchSettings(nprobe=widths[0], k_factor=16.0)
+
+
+@pytest.mark.skipif(library() is None, reason="installed without a C compiler")
+def test_a_graph_is_asked_where_it_finds_as_much_for_less(
+    index: FaissIndex, exam: Exam, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link(index.raw, tmp_path / "image.graph", progress=Silent(), name="image")
+    linked = FaissIndex(index.raw, neighbours=open_graph(tmp_path / "image.graph", index.raw))
+    exams: dict[Modality, Exams] = {"image": Exams(exam, exam, exam)}
+    lists = tuning.tune(index, exams, recall=0.6, ladder=(K,)).at(K)
+    monkeypatch.setattr(tuning, "LINKED_READ_BYTES", 10)
+    plan = tuning.tune(linked, exams, recall=0.6, ladder=(K,))
+    found = plan.at(K)
+    assert found.seed_nprobe is not None
+    assert lists == replace(found, seed_nprobe=None, ef_search=None)
+    assert exam.recall(linked.with_settings(found), K) >= 0.6 + tuning.MARGIN
+    assert tuning._linked_cost(linked, exam, K, found) < tuning._cost(linked, lists, K)
+    assert plan.at(ROWS).seed_nprobe is None
+    monkeypatch.setattr(tuning, "LINKED_READ_BYTES", 10**9)
+    assert tuning.tune(linked, exams, recall=0.6, ladder=(K,)).at(K) == lists

@@ -1,0 +1,52 @@
+"""Compiled searches, where the installation had a C compiler."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+from typing import Final
+
+LIBRARY: Final = "_graph"
+
+
+class Graph(ctypes.Structure):
+    """``graph`` of graph.c: addresses of arrays that the caller keeps alive."""
+
+    _fields_ = (
+        ("codes", ctypes.c_void_p),
+        ("links", ctypes.c_void_p),
+        ("scale", ctypes.c_void_p),
+        ("least", ctypes.c_void_p),
+        ("rows", ctypes.c_int64),
+        ("degree", ctypes.c_int32),
+        ("dimension", ctypes.c_int32),
+        ("is_half", ctypes.c_int32),
+    )
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """The compiled functions of graph.c; None where they were not compiled.
+
+    Other threads of Python run while one of them does.
+    """
+    folder = Path(__file__).parent
+    for suffix in EXTENSION_SUFFIXES:
+        path = folder / f"{LIBRARY}{suffix}"
+        if path.is_file():
+            break
+    else:
+        return None
+    try:
+        found = ctypes.CDLL(str(path))
+    except OSError:  # made for another processor
+        return None
+    pointer, number, count = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64
+    answered = (number, number, pointer, pointer)
+    found.graph_search.argtypes = [pointer, pointer, count, pointer, number, *answered]
+    found.graph_search.restype = count
+    found.graph_link_back.argtypes = [pointer, count, number, number]
+    found.graph_link_back.restype = None
+    return found

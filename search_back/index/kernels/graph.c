@@ -1,0 +1,270 @@
+/* Best-first search in a graph of near neighbours, over codes of a scalar quantiser that lie in a mapped file, from
+   rows that are near already.
+
+   A query is one weight for each dimension; what a row scores is the sum of weight times code. Reading a row from
+   anywhere in memory takes longer than scoring it, so all rows that one step needs are asked for at once, before the
+   first is scored. */
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(_WIN32)
+#define API __declspec(dllexport)
+#else
+#define API __attribute__((visibility("default")))
+#endif
+
+#if defined(__GNUC__)
+#define PREFETCH(p) __builtin_prefetch(p)
+#define INLINE static inline __attribute__((always_inline)) /* into each build below */
+#else
+#define PREFETCH(p) ((void)(p))
+#define INLINE static inline
+#endif
+
+/* One build serves old and new processors: the loader takes the best of these. */
+#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
+#define FOR_EACH_PROCESSOR __attribute__((target_clones("arch=cascadelake", "arch=haswell", "default")))
+#else
+#define FOR_EACH_PROCESSOR
+#endif
+
+enum { LINE = 64, MOST_LINKS = 256, FIRST_SLOTS = 1 << 12, AHEAD = 8 };
+enum { NO_MEMORY = -1 };
+static const uint32_t FREE = UINT32_MAX;
+static const uint32_t EXPANDED = UINT32_C(1) << 31; /* of a candidate whose neighbours have been scored */
+
+typedef struct {
+    const uint8_t *codes; /* (rows, width): a byte or a half float for each dimension */
+    const int32_t *links;      /* (rows, degree): neighbours; -1 behind the last */
+    const float *scale;        /* (dimension,): of a step of a code; unused for half floats */
+    const float *least;        /* (dimension,): what the code 0 stands for; unused for half floats */
+    int64_t rows;
+    int32_t degree, dimension, is_half;
+} graph;
+
+typedef struct {
+    float score;
+    uint32_t row;
+} candidate;
+
+/* Rows that have been scored: open addressing, at most half full. */
+typedef struct {
+    uint32_t *slots;
+    uint32_t mask, used;
+} row_set;
+
+static uint32_t slot_of(uint32_t row, uint32_t mask) { return (row * UINT32_C(2654435769) >> 7) & mask; }
+
+static int grow(row_set *set) {
+    uint32_t size = set->slots ? 2 * (set->mask + 1) : FIRST_SLOTS;
+    uint32_t *slots = malloc((size_t)size * sizeof *slots);
+    if (!slots) return 0;
+    memset(slots, 0xff, (size_t)size * sizeof *slots);
+    for (uint32_t i = 0; set->slots && i <= set->mask; i++) {
+        if (set->slots[i] == FREE) continue;
+        uint32_t at = slot_of(set->slots[i], size - 1);
+        while (slots[at] != FREE) at = (at + 1) & (size - 1);
+        slots[at] = set->slots[i];
+    }
+    free(set->slots);
+    set->slots = slots;
+    set->mask = size - 1;
+    return 1;
+}
+
+INLINE int is_new(row_set *set, uint32_t row) {
+    uint32_t at = slot_of(row, set->mask);
+    while (set->slots[at] != FREE) {
+        if (set->slots[at] == row) return 0;
+        at = (at + 1) & set->mask;
+    }
+    set->slots[at] = row;
+    set->used++;
+    return 1;
+}
+
+/* A half float's bits moved to where a float has them; the factor corrects the exponent, also of subnormals. */
+INLINE float from_half(uint16_t half) {
+    union {
+        uint32_t bits;
+        float value;
+    } moved = {(uint32_t)(half & 0x7fff) << 13 | (uint32_t)(half & 0x8000) << 16};
+    return moved.value * 0x1p112f;
+}
+
+INLINE float score_bytes(const uint8_t *code, const int8_t *weights, int dimension) {
+    int32_t sum = 0;
+    for (int j = 0; j < dimension; j++) sum += (int32_t)code[j] * (int32_t)weights[j];
+    return (float)sum;
+}
+
+INLINE float score_bytes_exactly(const uint8_t *code, const float *weights, int dimension) {
+    float sum = 0;
+    for (int j = 0; j < dimension; j++) sum += weights[j] * (float)code[j];
+    return sum;
+}
+
+INLINE float score_halves(const uint8_t *code, const float *weights, int dimension) {
+    const uint16_t *halves = (const uint16_t *)code;
+    float sum = 0;
+    for (int j = 0; j < dimension; j++) sum += weights[j] * from_half(halves[j]);
+    return sum;
+}
+
+/* The best `most`, best first; `first`: where the highest that was put in is, if that is higher. */
+INLINE int keep(candidate *pool, int count, int most, float score, uint32_t row, int *first) {
+    if (count == most && score <= pool[count - 1].score) return count;
+    int low = 0, high = count;
+    while (low < high) {
+        int middle = (low + high) / 2;
+        if (pool[middle].score >= score) low = middle + 1;
+        else high = middle;
+    }
+    int moved = (count < most ? count : most - 1) - low;
+    memmove(pool + low + 1, pool + low, (size_t)moved * sizeof *pool);
+    pool[low] = (candidate){score, row};
+    if (low < *first) *first = low;
+    return count < most ? count + 1 : count;
+}
+
+/* What a query is while it is answered. */
+typedef struct {
+    const graph *g;
+    size_t width;   /* bytes of a code */
+    float *weights; /* (dimension,) */
+    int8_t *few;    /* the same in a byte each: for codes of bytes, to find candidates with */
+    candidate *pool;
+    row_set scored;
+} query;
+
+INLINE float score(const query *q, const uint8_t *code) {
+    int d = q->g->dimension;
+    return q->g->is_half ? score_halves(code, q->weights, d) : score_bytes(code, q->few, d);
+}
+
+INLINE float weigh(query *q, const float *vector) {
+    const graph *g = q->g;
+    float offset = 0, largest = 0;
+    for (int j = 0; j < g->dimension; j++) {
+        float weight = g->is_half ? vector[j] : vector[j] * g->scale[j];
+        if (!g->is_half) offset += vector[j] * g->least[j];
+        q->weights[j] = weight;
+        float size = weight < 0 ? -weight : weight;
+        if (size > largest) largest = size;
+    }
+    float step = largest > 0 ? 127 / largest : 0;
+    for (int j = 0; j < g->dimension; j++) {
+        float value = q->weights[j] * step;
+        q->few[j] = (int8_t)(value < 0 ? value - 0.5f : value + 0.5f);
+    }
+    return offset;
+}
+
+INLINE void ask_for(const query *q, int64_t row) {
+    const uint8_t *code = q->g->codes + q->width * (size_t)row;
+    for (size_t b = 0; b < q->width; b += LINE) PREFETCH(code + b);
+}
+
+/* The best-first search: the best `ef` candidates come into the pool; how many there are. */
+INLINE int walk(query *q, int ef, const int64_t *seeds, int32_t seed_count, int64_t *compared) {
+    const graph *g = q->g;
+    int count = 0, at = 0;
+    for (int32_t i = 0; i < seed_count + AHEAD; i++) {
+        if (i < seed_count && seeds[i] >= 0 && seeds[i] < g->rows) ask_for(q, seeds[i]);
+        int64_t row = i < AHEAD ? -1 : seeds[i - AHEAD];
+        if (row < 0 || row >= g->rows) continue;
+        if (2 * q->scored.used > q->scored.mask && !grow(&q->scored)) return NO_MEMORY;
+        if (!is_new(&q->scored, (uint32_t)row)) continue;
+        count = keep(q->pool, count, ef, score(q, g->codes + q->width * (size_t)row), (uint32_t)row, &at);
+        *compared += 1;
+    }
+    uint32_t fresh[MOST_LINKS];
+    for (at = 0; at < count;) {
+        if (q->pool[at].row & EXPANDED) {
+            at++;
+            continue;
+        }
+        const int32_t *links = g->links + (size_t)q->pool[at].row * g->degree;
+        q->pool[at].row |= EXPANDED;
+        if (2 * (q->scored.used + (uint32_t)g->degree) > q->scored.mask && !grow(&q->scored)) return NO_MEMORY;
+        int found = 0;
+        for (int j = 0; j < g->degree && links[j] >= 0; j++) {
+            uint32_t row = (uint32_t)links[j];
+            if (row >= g->rows || !is_new(&q->scored, row)) continue;
+            ask_for(q, row);
+            fresh[found++] = row;
+        }
+        if (at + 1 < count) {
+            const int32_t *next = g->links + (size_t)(q->pool[at + 1].row & ~EXPANDED) * g->degree;
+            for (int j = 0; j < g->degree; j += LINE / (int)sizeof *next) PREFETCH(next + j);
+        }
+        int best = count;
+        for (int j = 0; j < found; j++)
+            count = keep(q->pool, count, ef, score(q, g->codes + q->width * fresh[j]), fresh[j], &best);
+        *compared += found;
+        at = best <= at ? best : at + 1;
+    }
+    return count;
+}
+
+/* The best k of the pool by their full score, best first, padded with -1. */
+INLINE void finish(const query *q, int count, int k, float offset, float *scores, int64_t *rows) {
+    const graph *g = q->g;
+    int first = 0, kept = 0;
+    for (int i = 0; i < count; i++) {
+        candidate c = {q->pool[i].score, q->pool[i].row & ~EXPANDED};
+        if (!g->is_half) c.score = score_bytes_exactly(g->codes + q->width * c.row, q->weights, g->dimension);
+        /* Those before i have been looked at: their places are free. */
+        kept = keep(q->pool, kept, k < i + 1 ? k : i + 1, c.score, c.row, &first);
+    }
+    for (int i = 0; i < k; i++) {
+        scores[i] = i < kept ? q->pool[i].score + offset : 0;
+        rows[i] = i < kept ? (int64_t)q->pool[i].row : -1;
+    }
+}
+
+/* Answers `queries` (count, dimension) into `scores` and `rows` (count, k), each from its `seeds`
+   (count, seed_count), of which -1 is none; how many rows were compared, or -1 where memory ran out. */
+FOR_EACH_PROCESSOR API int64_t graph_search(
+    const graph *g, const float *queries, int64_t count, const int64_t *seeds, int32_t seed_count, int32_t k,
+    int32_t ef, float *scores, int64_t *rows
+) {
+    query q = {.g = g, .width = (size_t)g->dimension * (g->is_half ? 2 : 1)};
+    q.weights = malloc((size_t)g->dimension * sizeof *q.weights);
+    q.few = malloc((size_t)g->dimension);
+    q.pool = malloc(((size_t)ef + 1) * sizeof *q.pool);
+    int64_t compared = q.weights && q.few && q.pool ? 0 : NO_MEMORY;
+    for (int64_t i = 0; i < count && compared >= 0; i++) {
+        free(q.scored.slots);
+        q.scored = (row_set){0};
+        if (!grow(&q.scored)) {
+            compared = NO_MEMORY;
+            break;
+        }
+        float offset = weigh(&q, queries + i * g->dimension);
+        int found = walk(&q, ef, seeds + i * seed_count, seed_count, &compared);
+        if (found < 0) compared = NO_MEMORY;
+        else finish(&q, found, k, offset, scores + i * k, rows + i * k);
+    }
+    free(q.weights);
+    free(q.few);
+    free(q.pool);
+    free(q.scored.slots);
+    return compared;
+}
+
+/* Links every row from its neighbours too, nearest first, while they have room: `links` (rows, degree) holds
+   `forward` neighbours in front, and -1 behind them. */
+API void graph_link_back(int32_t *links, int64_t rows, int32_t degree, int32_t forward) {
+    for (int32_t rank = 0; rank < forward; rank++)
+        for (int64_t row = 0; row < rows; row++) {
+            int32_t neighbour = links[row * degree + rank];
+            if (neighbour < 0) continue;
+            int32_t *theirs = links + (int64_t)neighbour * degree;
+            int32_t at = 0;
+            while (at < degree && theirs[at] >= 0 && theirs[at] != row) at++;
+            if (at < degree && theirs[at] < 0) theirs[at] = (int32_t)row;
+        }
+}
