@@ -1,4 +1,7 @@
-/** One result in the grid: picture, caption, score, and what can be done with it. */
+/**
+ * One result in the grid: picture, caption, score, and what can be done with it. A new card is bare: it
+ * holds its words and its place, no more; `complete` adds the picture and the buttons.
+ */
 
 import { isPlainClick, make, part, stamp } from "./dom.js";
 import { t } from "./language.js";
@@ -15,43 +18,59 @@ export const ID_TYPE = "application/x-search-back-id";
  * @property {(id: string, card: HTMLElement) => void} missing its picture cannot be shown
  */
 
+/** @type {WeakMap<Element, {result: import("./item.js").Result, doing: Doing}>} */
+const known = new WeakMap();
+
 /**
  * @param {import("./item.js").Result} result
  * @param {Doing} doing
  * @returns {HTMLElement}
  */
 export function makeCard(result, doing) {
-  const { id, caption } = result;
   const root = stamp("card-template");
-  const tile = part(root, ".tile", HTMLAnchorElement);
-  const image = part(root, "img", HTMLImageElement);
-  const similar = part(root, ".similar", HTMLAnchorElement);
-  const what = caption || `#${id}`;
-  root.dataset.id = id;
-  part(root, ".caption", HTMLElement).textContent = caption;
+  root.dataset.id = result.id;
+  part(root, ".caption", HTMLElement).textContent = result.caption;
   part(root, ".score", HTMLElement).textContent = result.score;
+  known.set(root, { result, doing });
+  // Words for a picture need the room of both.
+  if (!result.src) complete(root);
+  return root;
+}
 
+/**
+ * Gives a bare card its picture and its buttons.
+ * @param {Element} root
+ */
+export function complete(root) {
+  const { result, doing } = known.get(root) ?? {};
+  if (!result || !doing || !root.classList.contains("bare")) return;
+  const { id, caption, href, src } = result;
+  const tile = stamp("tile-template");
+  const image = part(tile, "img", HTMLImageElement);
+  root.classList.remove("bare");
+  root.prepend(tile, makeButtons(id, caption || `#${id}`, doing));
+  if (tile instanceof HTMLAnchorElement && href) tile.href = href;
+  else beButton(tile);
+  onPlainClick(tile, () => doing.open(id));
+  if (!src) return showWords(root, tile, result, doing);
+  image.alt = caption || t("Picture {id}", { id });
+  image.addEventListener("error", () => drop(root, id, doing));
+  image.src = src;
+}
+
+/** @param {string} id @param {string} what @param {Doing} doing */
+function makeButtons(id, what, doing) {
+  const root = stamp("doing-template");
+  const similar = part(root, ".similar", HTMLAnchorElement);
+  const more = part(root, ".more", HTMLButtonElement);
+  const less = part(root, ".less", HTMLButtonElement);
   similar.href = doing.similarLink(id);
   similar.setAttribute("aria-label", t("Similar to {what}", { what }));
   onPlainClick(similar, () => doing.similar(id));
-  const more = part(root, ".more", HTMLButtonElement);
-  const less = part(root, ".less", HTMLButtonElement);
   more.setAttribute("aria-label", t("More like {what}", { what }));
   less.setAttribute("aria-label", t("Less like {what}", { what }));
   more.addEventListener("click", () => doing.weigh(id, 1));
   less.addEventListener("click", () => doing.weigh(id, -1));
-  root.addEventListener("dragstart", (event) => event.dataTransfer?.setData(ID_TYPE, id));
-
-  if (result.href) tile.href = result.href;
-  else beButton(tile);
-  onPlainClick(tile, () => doing.open(id));
-  if (!result.src) {
-    showWords(root, tile, result, doing);
-    return root;
-  }
-  image.alt = caption || t("Picture {id}", { id });
-  image.addEventListener("error", () => drop(root, id, doing));
-  image.src = result.src;
   return root;
 }
 
@@ -69,8 +88,8 @@ export function makeGroup(name, onOnly) {
 
 /**
  * An item without a picture shows its caption; one with neither is not shown.
- * @param {HTMLElement} root
- * @param {HTMLAnchorElement} tile
+ * @param {Element} root
+ * @param {HTMLElement} tile
  * @param {import("./item.js").Result} result
  * @param {Doing} doing
  */
@@ -81,9 +100,9 @@ function showWords(root, tile, result, doing) {
   if (!result.caption) queueMicrotask(() => drop(root, result.id, doing));
 }
 
-/** @param {HTMLElement} root @param {string} id @param {Doing} doing */
+/** @param {Element} root @param {string} id @param {Doing} doing */
 function drop(root, id, doing) {
-  if (root.isConnected) doing.missing(id, root);
+  if (root.isConnected && root instanceof HTMLElement) doing.missing(id, root);
 }
 
 /**

@@ -15,6 +15,7 @@ import { mountLook } from "./look.js";
 import { inWords, nothingFound, showMessage, toast } from "./messages.js";
 import { mountOnDemand } from "./on-demand.js";
 import { shrink } from "./picture.js";
+import { createPlaces } from "./place.js";
 import { mountQueryInput } from "./query-input.js";
 import { mountEndlessScroll, mountResults } from "./results.js";
 import { createSearch } from "./search.js";
@@ -29,13 +30,18 @@ await speak();
 
 const api = createApi(readUrl(location.search).back);
 const search = createSearch(api);
-const state = createState((now, returned) => search.run(now, returned));
+const places = createPlaces(byId("results", HTMLElement));
+const state = createState((now, returned) => search.run(now, returned), places);
 const lookUpAnywhere = lookUpWith(api, () => state.get().index);
 const onDemand = mountOnDemand({ api, search, state, add });
 let composes = true;
 
 mountTheme();
 mountControls(state);
+// Before the results come: what is hidden has no columns to lie in.
+search.subscribe(({ status }) => {
+  document.body.dataset.view = status === "start" && state.get().view !== "all" ? "start" : "results";
+});
 mountResults({
   search,
   state,
@@ -77,7 +83,6 @@ let connected = false;
 
 search.subscribe((view) => {
   if (!connected && (view.status === "ready" || view.status === "start")) connect();
-  document.body.dataset.view = view.status === "start" && state.get().view !== "all" ? "start" : "results";
   byId("progress", HTMLElement).hidden = view.status !== "loading" && view.more !== "loading";
   showStatus(view);
   const notice = byId("notice", HTMLElement);

@@ -2,6 +2,7 @@
 
 import { byId, isTyping } from "./dom.js";
 import { inWords, toast } from "./messages.js";
+import { step } from "./results.js";
 import { countColumns } from "./runs.js";
 
 /**
@@ -62,16 +63,7 @@ function arrows() {
   };
 }
 
-const tiles = () => /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("#results .card .tile"));
-
 const columns = () => countColumns(byId("results", HTMLElement));
-
-/** @param {number} by */
-function step(by) {
-  const all = Array.from(tiles());
-  const here = all.findIndex((tile) => tile === document.activeElement?.closest(".card")?.querySelector(".tile"));
-  all[here + by]?.focus();
-}
 
 /** @param {EventTarget | null} target */
 function isOnCard(target) {

@@ -1,9 +1,10 @@
 /** The grid of results. It only grows while one search lasts; a new search starts it afresh. */
 
-import { makeCard, makeGroup } from "./card.js";
+import { ID_TYPE, complete, makeCard, makeGroup } from "./card.js";
 import { byId, part } from "./dom.js";
 import { createFade } from "./fade.js";
 import { t } from "./language.js";
+import { createNear } from "./near.js";
 import { recall, remember } from "./prefs.js";
 import { createRuns } from "./runs.js";
 
@@ -29,7 +30,10 @@ export function mountResults({ search, state, doing, onGroup }) {
   let group;
   /** @type {boolean[]} */
   let sizes = [];
-  const runs = createRuns(grid);
+  /** @type {WeakMap<object, string>} how closely each answer lies: so it does on the way back, too */
+  const densities = new WeakMap();
+  const near = createNear(grid);
+  const runs = createRuns(grid, near.watch);
   const fadeIn = createFade(grid);
   const using = { ...doing, missing: take };
 
@@ -46,14 +50,20 @@ export function mountResults({ search, state, doing, onGroup }) {
     if (fresh.length) runs.append(fresh.flatMap(draw));
     drawn = view.results.length;
   });
-  // Neither bubbles; one listener for thousands of pictures.
+  // One listener for thousands of pictures; this does not bubble.
   grid.addEventListener("load", (event) => event.target instanceof HTMLImageElement && settle(event.target), true);
+  grid.addEventListener("dragstart", ({ target, dataTransfer }) => {
+    const card = target instanceof Element && target.closest("li");
+    if (card && card.dataset.id) dataTransfer?.setData(ID_TYPE, card.dataset.id);
+  });
 
   /** @param {object} next */
   function clear(next) {
     const focused = grid.contains(document.activeElement);
     runs.clear();
-    grid.dataset.density = usualDensity();
+    const density = densities.get(next) ?? usualDensity();
+    densities.set(next, density);
+    grid.dataset.density = density;
     grid.classList.remove("waiting");
     if (focused) byId("results-title", HTMLElement).focus({ preventScroll: true });
     answer = next;
@@ -112,8 +122,7 @@ export function mountResults({ search, state, doing, onGroup }) {
     if (root.parentElement) fadeIn(image, root.parentElement);
     if (sizes.push(small) !== DENSITY_SAMPLE) return;
     const density = sizes.filter(Boolean).length > DENSITY_SAMPLE / 2 ? "small" : "normal";
-    // Nothing moves under the pointer: what is learnt later is for the next search.
-    if (recall(`density ${state.get().index}`) === null) grid.dataset.density = density;
+    // Nothing moves before anybody's eyes: what is learnt is for the next search.
     remember(`density ${state.get().index}`, density);
   }
 }
@@ -124,7 +133,22 @@ export function mountResults({ search, state, doing, onGroup }) {
  */
 export function focusCard(id) {
   const card = grid.querySelector(`[data-id="${CSS.escape(id)}"]`);
-  if (!card) return;
+  if (card) enter(card);
+}
+
+/**
+ * The same, so many cards from the one that has the focus.
+ * @param {number} by
+ */
+export function step(by) {
+  const cards = Array.from(grid.querySelectorAll(".card"));
+  const card = cards[cards.findIndex((one) => one.contains(document.activeElement)) + by];
+  if (card) enter(card);
+}
+
+/** @param {Element} card */
+function enter(card) {
+  complete(card);
   card.scrollIntoView({ block: "nearest" });
   part(card, ".tile", HTMLElement).focus();
 }

@@ -1,7 +1,8 @@
 /**
  * Cards in runs of whole rows. A run is laid out for itself, and not at all while it is far from the
  * window: what a frame costs does not grow with how much was found. To the eye it is one grid: a run ends
- * where a row does, also once the window has another width or a card has gone.
+ * where a row does, also once the window has another width or a card has gone. How high a run is follows
+ * from how many rows and heads it has, drawn or not (results.css): nothing moves while one scrolls.
  */
 
 import { make } from "./dom.js";
@@ -9,27 +10,25 @@ import { make } from "./dom.js";
 /** Cards of a run, up to the end of a row: some two windows full. */
 const RUN = 48;
 
-/** @param {HTMLElement} grid its runs share its columns and gaps */
-export function createRuns(grid) {
+/**
+ * @param {HTMLElement} grid its runs share its columns and gaps
+ * @param {(run: Element) => void} onFill a run holds other cards than before
+ */
+export function createRuns(grid, onFill) {
   let columns = 0;
   // What is measured here was laid out just now; what it changes waits for the next frame.
   new ResizeObserver(() => requestAnimationFrame(fit)).observe(grid);
 
   function fit() {
-    const first = grid.firstElementChild;
-    if (!first || !columns) return;
-    const rows = rowsOf(first, columns);
-    const height = first.getBoundingClientRect().height / rows;
-    if (rows && height > 0) grid.style.setProperty("--row-height", `${Math.round(height)}px`);
-    if (countColumns(grid) !== columns) refill();
+    if (grid.firstElementChild && columns && countColumns(grid) !== columns) refill();
   }
 
   /** Every run anew; what is at the top of the window stays there. */
   function refill() {
-    const anchor = atTheTop(grid);
+    const anchor = scrollY ? atTheTop(grid) : undefined;
     const before = anchor?.getBoundingClientRect().top ?? 0;
     const all = Array.from(grid.children).flatMap((run) => Array.from(run.children));
-    columns = countColumns(grid);
+    columns = 0;
     keepingFocus(() => {
       grid.replaceChildren();
       append(all);
@@ -39,10 +38,13 @@ export function createRuns(grid) {
 
   /** @param {Element[]} elements cards, and names of groups */
   function append(elements) {
-    columns ||= countColumns(grid);
+    if (!columns) {
+      columns = countColumns(grid);
+      grid.style.setProperty("--columns", String(columns));
+    }
     let run = grid.lastElementChild;
     let count = run?.childElementCount ?? 0;
-    let column = run ? columnBehind(run, columns) : 0;
+    let column = run ? shapeOf(run, columns).column : 0;
     /** @type {Element[]} */
     let fresh = [];
     for (const element of elements) {
@@ -61,9 +63,16 @@ export function createRuns(grid) {
 
   /** @param {Element | null} run @param {Element[]} fresh */
   function finish(run, fresh) {
-    if (!(run instanceof HTMLElement) || !fresh.length) return;
+    if (!run || !fresh.length) return;
     run.append(...fresh);
-    run.style.setProperty("--rows", String(rowsOf(run, columns)));
+    shape(run);
+  }
+
+  /** @param {Element} run */
+  function shape(run) {
+    const { rows, heads } = shapeOf(run, columns);
+    if (run instanceof HTMLElement) run.style.cssText = `--rows: ${rows}; --heads: ${heads}`;
+    onFill(run);
   }
 
   return {
@@ -92,14 +101,15 @@ export function createRuns(grid) {
    */
   function fillUp(run) {
     let isChanged = false;
-    while (columnBehind(run, columns) !== 0 && run.nextElementSibling) {
+    while (shapeOf(run, columns).column !== 0 && run.nextElementSibling) {
       const first = run.nextElementSibling.firstElementChild;
       if (first && isHead(first)) break;
       if (first) run.append(first);
       else run.nextElementSibling.remove();
       isChanged = true;
     }
-    if (!run.firstElementChild) run.remove();
+    if (run.firstElementChild) shape(run);
+    else run.remove();
     return isChanged;
   }
 }
@@ -109,41 +119,36 @@ const isHead = (element) => element.classList.contains("group");
 
 /** @param {Element} grid */
 export function countColumns(grid) {
-  return getComputedStyle(grid).gridTemplateColumns.split(" ").length;
+  return getComputedStyle(grid, "::before").gridTemplateColumns.split(" ").length;
 }
 
 /**
- * Where in its row the next card would stand.
+ * Rows of cards, names of groups, and where in its row the next card would stand.
  * @param {Element} run
  * @param {number} columns
  */
-function columnBehind(run, columns) {
-  let cards = 0;
-  for (let last = run.lastElementChild; last && !isHead(last); last = last.previousElementSibling) cards += 1;
-  return cards % columns;
-}
-
-/**
- * Rows of cards.
- * @param {Element} run
- * @param {number} columns
- */
-function rowsOf(run, columns) {
-  let [rows, column] = [0, 0];
+function shapeOf(run, columns) {
+  let [rows, heads, column] = [0, 0, 0];
   for (const element of run.children) {
-    if (!isHead(element) && column === 0) rows += 1;
-    column = isHead(element) ? 0 : (column + 1) % columns;
+    if (isHead(element)) {
+      heads += 1;
+      column = 0;
+    } else {
+      if (column === 0) rows += 1;
+      column = (column + 1) % columns;
+    }
   }
-  return rows;
+  return { rows, heads, column };
 }
 
 /**
- * The first card that begins below the upper edge of the window.
+ * The first card that is in sight, be it in part.
  * @param {Element} grid
  */
-function atTheTop(grid) {
+export function atTheTop(grid) {
   const run = Array.from(grid.children).find((one) => one.getBoundingClientRect().bottom > 0);
-  return run && Array.from(run.children).find((card) => card.getBoundingClientRect().top >= 0);
+  const cards = Array.from(run?.querySelectorAll(".card") ?? []);
+  return cards.find((card) => card.getBoundingClientRect().bottom > 0);
 }
 
 /**

@@ -5,40 +5,46 @@ import { isTold, keyOf, questionOf, readUrl, writeUrl } from "./url.js";
 
 /** @typedef {import("./url.js").State} State */
 
+const TOP = { y: 0 };
+
 /**
  * `onMove` hears every new search; `returned` is true when it was reached by back or forward, or is the
  * last one, looked at in another way.
  * @param {(state: State, returned: boolean) => void} onMove
+ * @param {import("./place.js").Places} places where the window stands
  */
-export function createState(onMove) {
+export function createState(onMove, places) {
   const store = createStore(readUrl(location.search, history.state?.terms));
   let entry = history.state?.entry ?? newEntry();
-  /** @type {Map<string, number>} */
-  const scrolled = new Map();
+  /** @type {Map<string, import("./place.js").Place>} */
+  const left = new Map();
 
   history.scrollRestoration = "manual";
   history.replaceState({ ...history.state, entry }, "");
-  addEventListener("scroll", () => scrolled.set(entry, scrollY), { passive: true });
   addEventListener("popstate", (event) => {
+    left.set(entry, places.now());
     entry = event.state?.entry ?? newEntry();
-    const top = scrolled.get(entry) ?? 0;
     store.set(readUrl(location.search, event.state?.terms));
     onMove(store.get(), true);
-    scrollTo(0, top);
+    places.restore(left.get(entry) ?? TOP);
   });
 
   /** @param {Partial<State>} patch @param {boolean} isStep whether back leads here again */
   function change(patch, isStep) {
     const before = store.get();
+    const place = places.now();
     store.set(patch);
     const now = store.get();
     const isNew = keyOf(now) !== keyOf(before);
     if (isNew) {
-      if (isStep) entry = newEntry();
+      if (isStep) {
+        left.set(entry, place);
+        entry = newEntry();
+      }
       const kept = { entry, terms: isTold(now.terms) ? null : now.terms };
       if (isStep) history.pushState(kept, "", writeUrl(now));
       else history.replaceState(kept, "", writeUrl(now));
-      scrollTo(0, 0);
+      places.restore(TOP);
     }
     onMove(now, isNew && questionOf(now) === questionOf(before));
   }

@@ -67,7 +67,7 @@ def test_arrows_lead_from_result_to_result(open_page: OpenPage) -> None:
     expect(tiles.nth(1)).to_be_focused()
     page.keyboard.press("ArrowDown")
     columns = page.evaluate(
-        "getComputedStyle(document.querySelector('#results')).gridTemplateColumns.split(' ').length"
+        "getComputedStyle(document.querySelector('.run')).gridTemplateColumns.split(' ').length"
     )
     expect(tiles.nth(1 + columns)).to_be_focused()
     page.keyboard.press("ArrowUp")

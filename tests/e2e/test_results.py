@@ -21,7 +21,7 @@ PHONE = {"viewport": {"width": 390, "height": 600}}
 SCENE = "cat and pizza on a green background"
 WIDE_SEARCH = "?query=guitar&deduplicate=false"
 _COLUMNS = """() =>
-  getComputedStyle(document.querySelector("#results")).gridTemplateColumns.split(" ").length"""
+  getComputedStyle(document.querySelector(".run")).gridTemplateColumns.split(" ").length"""
 _ROWS_ARE_WHOLE = """(columns) => {
   const runs = [...document.querySelectorAll("#results > .run")];
   return runs.length > 1 && runs.slice(0, -1).every((run) => run.children.length % columns === 0);
@@ -62,6 +62,8 @@ def test_captions_and_scores_can_be_hidden_for_good(open_page: OpenPage) -> None
     card = see_results(page).first
     page.locator("#options summary").click()
     page.locator("#show-captions").uncheck()
+    expect(card.locator(".caption")).to_be_hidden()
+    page.locator("#show-whole-captions").check()
     expect(card.locator(".caption")).to_be_hidden()
     expect(card.locator(".score")).to_be_visible()
     page.locator("#show-scores").uncheck()
@@ -177,3 +179,14 @@ def test_small_pictures_lie_on_white_and_large_ones_cover_their_tile(open_page: 
     expect(large).not_to_have_class(re.compile(r"\bsmall\b"))
     expect(large.locator("img")).to_have_css("object-fit", "cover")
     expect(large.locator("img")).to_have_css("padding", "0px")
+
+
+def test_what_is_learnt_of_the_pictures_is_for_the_next_search(open_page: OpenPage) -> None:
+    page = open_page("?query=guitar&filter=kind+%3D+%27emoji%27")
+    grid = page.locator("#results")
+    see_results(page)
+    page.wait_for_function("localStorage.getItem('density ') === 'small'")
+    # Nothing that is seen moves.
+    expect(grid).to_have_attribute("data-density", "normal")
+    search_words(page, "cat")
+    expect(grid).to_have_attribute("data-density", "small")

@@ -1,0 +1,58 @@
+/**
+ * Completes the cards near the window, run by run. Those that nobody has come near stay bare: thousands are
+ * made for next to nothing, yet each is there to be counted, stepped to and found by its words.
+ */
+
+import { complete } from "./card.js";
+
+/** Two windows above and below the one that is seen are made ready. */
+const NEAR = { rootMargin: "200% 0px" };
+
+/** @param {HTMLElement} grid of runs, one below the other */
+export function createNear(grid) {
+  /** @type {Set<Element>} */
+  const due = new Set();
+  let frame = 0;
+  const observer = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) isIntersecting ? due.add(target) : due.delete(target);
+    work();
+  }, NEAR);
+
+  /** What is seen is completed at once, of what is near one run a frame. */
+  function work() {
+    const seen = [...due].filter(isSeen);
+    for (const run of seen.length ? seen : [...due].slice(0, 1)) fill(run);
+    cancelAnimationFrame(frame);
+    if (due.size) frame = requestAnimationFrame(work);
+  }
+
+  /** @param {Element | null | undefined} run */
+  function fill(run) {
+    if (!run) return;
+    for (const card of run.querySelectorAll(".bare")) complete(card);
+    due.delete(run);
+  }
+
+  // The tabulator goes on to what is there.
+  grid.addEventListener("focusin", ({ target }) => {
+    const run = target instanceof Element ? target.closest(".run") : null;
+    for (const one of [run, run?.previousElementSibling, run?.nextElementSibling]) fill(one);
+  });
+
+  return {
+    /**
+     * To be completed once it is near; also what has been watched before, and holds other cards now.
+     * @param {Element} run
+     */
+    watch(run) {
+      observer.unobserve(run);
+      observer.observe(run);
+    },
+  };
+}
+
+/** @param {Element} run */
+function isSeen(run) {
+  const { top, bottom } = run.getBoundingClientRect();
+  return bottom > 0 && top < innerHeight;
+}
