@@ -20,6 +20,7 @@
  * @property {string} [image] base64
  * @property {string} [thumbnail_url]
  * @property {string} [picture_url]
+ * @property {string} [placeholder] base64: the pixels of a BMP of 4 × 4
  */
 
 import { parseExactly, wireId } from "./json.js";

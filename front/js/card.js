@@ -44,7 +44,7 @@ export function makeCard(result, doing) {
 export function complete(root) {
   const { result, doing } = known.get(root) ?? {};
   if (!result || !doing || !root.classList.contains("bare")) return;
-  const { id, caption, href, src } = result;
+  const { id, caption, href, src, placeholder } = result;
   const tile = stamp("tile-template");
   const image = part(tile, "img", HTMLImageElement);
   root.classList.remove("bare");
@@ -53,6 +53,7 @@ export function complete(root) {
   else beButton(tile);
   onPlainClick(tile, () => doing.open(id));
   if (!src) return showWords(root, tile, result, doing);
+  if (placeholder) tile.style.backgroundImage = `url(${placeholder})`;
   image.alt = caption || t("Picture {id}", { id });
   image.addEventListener("error", () => drop(root, id, doing));
   image.src = src;

@@ -33,6 +33,7 @@ export async function find(api, state, rest, signal) {
   const body = {
     ...searchBody(state, index),
     k: PAGE,
+    placeholders: true,
     ...(shown && { columns: shown }),
     ...(rest?.cursor && { cursor: rest.cursor }),
   };

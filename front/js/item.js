@@ -8,10 +8,16 @@
  * @property {number} similarity
  * @property {string} src address of the picture to show; "" where there is none
  * @property {string} href address of the whole picture; "" where there is none
+ * @property {string} placeholder address of what it looks like from afar; "" where that is not known
  * @property {import("./api.js").Columns} metadata
  */
 
 import { canParse, hitOf, join } from "./api.js";
+
+/** Of a BMP of 4 × 4 pixels, from the top, in base64. */
+const BMP = "data:image/bmp;base64,Qk1mAAAAAAAAADYAAAAoAAAABAAAAPz///8BABgAAAAAADAAAAATCwAAEwsAAAAAAAAAAAAA";
+/** Whatever else a backend sends is no picture, and no other address either. */
+const PIXELS = /^[A-Za-z0-9+/]{64}$/;
 
 const CAPTION_COLUMNS = ["caption", "name", "title", "text", "TEXT"];
 
@@ -28,6 +34,7 @@ export function resultOf(hit, config) {
     score: Number.isFinite(similarity) ? similarity.toFixed(3) : "",
     similarity,
     ...pictureOf(hit, config),
+    placeholder: PIXELS.test(hit.placeholder ?? "") ? BMP + hit.placeholder : "",
     metadata,
   };
 }

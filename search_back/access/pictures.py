@@ -17,7 +17,14 @@ from typing import Final
 
 from PIL import Image
 
-from search_back.access.thumbnails import has_holes, shrink, to_jpeg, to_webp, whole_jpeg
+from search_back.access.thumbnails import (
+    has_holes,
+    shrink,
+    to_jpeg,
+    to_placeholder,
+    to_webp,
+    whole_jpeg,
+)
 from search_back.config import Limits
 from search_back.errors import BadPicture, InvalidField, LimitExceeded
 from search_back.interfaces import CacheObserver, nobody_looks
@@ -25,17 +32,20 @@ from search_back.pictures import open_header
 
 JPEG: Final = "image/jpeg"
 WEBP: Final = "image/webp"
+BMP: Final = "image/bmp"
 
 # What every current browser shows; anything else is shown as a thumbnail only.
 BROWSER_TYPES: Final = {
     "AVIF": "image/avif",
-    "BMP": "image/bmp",
+    "BMP": BMP,
     "GIF": "image/gif",
     "JPEG": JPEG,
     "MPO": JPEG,
     "PNG": "image/png",
     "WEBP": WEBP,
 }
+# Of the room for thumbnails: of 64 bytes each, as many as there are thumbnails of 6 kB.
+_PLACEHOLDERS_SHARE: Final = 100
 _URL_SAFE: Final = bytes.maketrans(b"-_", b"+/")
 _DATA_PREFIX: Final = re.compile(r"\s*data:.*;\s*base64\s*", re.IGNORECASE)
 _SPACE: Final = b" \t\r\n\v\f"
@@ -61,6 +71,7 @@ class PictureAccess:
         self._roots = tuple(Path(os.path.realpath(root)) for root in roots)
         self._limits = limits
         self._cache = _Cache(cache_bytes)
+        self._placeholders = _Cache(cache_bytes // _PLACEHOLDERS_SHARE)
 
     def resolve(self, image_path: str) -> Path | None:
         """Where a picture that may be shown lies; None for anything else."""
@@ -84,15 +95,30 @@ class PictureAccess:
         if side > maximum:
             raise LimitExceeded("max_thumbnail_side", value=side, maximum=maximum)
         with self._open(image_path) as (path, file, image):
-            state = os.fstat(file.fileno())
-            key = (str(path), state.st_mtime_ns, state.st_size, side)
+            key = _key(path, os.fstat(file.fileno()), side)
             kept = self._cache.get(key)
             self._observer(hit=kept is not None)
             if kept is None:
                 small = shrink(image, side)
-                kept = (to_webp(small), WEBP) if has_holes(small) else (to_jpeg(small), JPEG)
+                is_whole = not has_holes(small)
+                kept = (to_jpeg(small), JPEG) if is_whole else (to_webp(small), WEBP)
                 self._cache.put(key, kept)
+                if is_whole:
+                    pixels = base64.b64encode(to_placeholder(small))
+                    self._placeholders.put((*key[:3], 0), (pixels, BMP))
             return kept
+
+    def placeholder(self, path: Path) -> str | None:
+        """Base64 of what a picture that ``resolve`` found looks like from afar.
+
+        48 bytes, as ``to_placeholder`` tells. None where no thumbnail of it was made lately, or
+        where something shines through it.
+        """
+        try:
+            kept = self._placeholders.get(_key(path, path.stat(), 0))
+        except OSError:
+            return None
+        return None if kept is None else kept[0].decode("ascii")
 
     def original(self, image_path: str) -> tuple[Path, str]:
         """The file of a picture that browsers show, and its MIME type by content.
@@ -217,6 +243,11 @@ def _decoding(image_path: str) -> Iterator[None]:
 
 Key = tuple[str, int, int, int]
 Thumbnail = tuple[bytes, str]
+
+
+def _key(path: Path, state: os.stat_result, side: int) -> Key:
+    """A file that has changed is another one."""
+    return str(path), state.st_mtime_ns, state.st_size, side
 
 
 class _Cache:

@@ -72,21 +72,32 @@ def row_to_json(
 
 
 def picture_fields(
-    id_: int, path: object, index: IndexService, *, pictures: Pictures
+    id_: int,
+    path: object,
+    index: IndexService,
+    *,
+    pictures: Pictures,
+    placeholders: bool = False,
 ) -> dict[str, str]:
-    """``image`` in base64, or ``thumbnail_url`` and ``picture_url``, where it may be shown."""
+    """``image`` in base64, or ``thumbnail_url`` and ``picture_url``, where it may be shown.
+
+    With ``placeholders``, a linked one has its ``placeholder`` too, where that is known.
+    """
     if not isinstance(path, str) or pictures == "none":
         return {}
     if pictures == "inline":
         encoded = index.pictures.inline_jpeg(path)
         return {} if encoded is None else {"image": encoded}
-    if index.pictures.resolve(path) is None:
+    file = index.pictures.resolve(path)
+    if file is None:
         return {}
+    placeholder = index.pictures.placeholder(file) if placeholders else None
     base = f"/indices/{quote(index.name, safe='')}"
     query = index.picture_query(id_)
     return {
         "thumbnail_url": f"{base}/thumbnails/{id_}{query}",
         "picture_url": f"{base}/pictures/{id_}{query}",
+        **({} if placeholder is None else {"placeholder": placeholder}),
     }
 
 

@@ -57,7 +57,8 @@ def test_a_large_jpeg_is_decoded_small(
         lambda self, *a, **k: (decoded.append(self.size), load(self, *a, **k))[1],
     )
     assert opened(access.thumbnail("large.jpg", 224)[0]).size == (224, 168)
-    assert decoded == [(500, 375)]
+    # The thumbnail from the decoded pixels, and its placeholder from the thumbnail.
+    assert decoded == [(500, 375), (224, 168)]
 
 
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "TIFF"])
@@ -250,3 +251,32 @@ def test_heic_is_shown_as_a_thumbnail_only(access: PictureAccess, root: Path) ->
     assert opened(base64.b64decode(inline)).format == "JPEG"
     with pytest.raises(BadPicture, match="browsers do not show HEIF"):
         access.original("c.heic")
+
+
+def test_a_placeholder_is_there_once_a_thumbnail_is(access: PictureAccess, root: Path) -> None:
+    path = access.resolve("a.png")
+    assert path is not None
+    assert access.placeholder(path) is None
+    access.thumbnail("a.png", 80)
+    pixels = np.frombuffer(base64.b64decode(access.placeholder(path) or ""), np.uint8)
+    assert pixels.reshape(4, 4, 3)[..., ::-1].tolist() == [[[*RED]] * 2 + [[*WHITE]] * 2] * 4
+
+    Image.new("RGB", (10, 20)).save(root / "a.png")
+    assert access.placeholder(path) is None
+    path.unlink()
+    assert access.placeholder(path) is None
+
+
+def test_a_placeholder_is_of_the_middle_square(root: Path) -> None:
+    access = PictureAccess([root], Limits())
+    wide = Image.new("L", (64, 16), 255)
+    wide.paste(0, (24, 0, 40, 16))
+    wide.save(root / "wide.png")
+    access.thumbnail("wide.png", 64)
+    assert access.placeholder(root / "wide.png") == base64.b64encode(bytes(48)).decode()
+
+
+def test_what_has_holes_has_no_placeholder(access: PictureAccess, root: Path) -> None:
+    Image.new("RGBA", (8, 8), (0, 0, 0, 40)).save(root / "clear.png")
+    assert access.thumbnail("clear.png", 64)[1] == "image/webp"
+    assert access.placeholder(root / "clear.png") is None

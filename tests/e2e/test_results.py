@@ -22,6 +22,12 @@ SCENE = "cat and pizza on a green background"
 WIDE_SEARCH = "?query=guitar&deduplicate=false"
 _COLUMNS = """() =>
   getComputedStyle(document.querySelector(".run")).gridTemplateColumns.split(" ").length"""
+_BACKGROUND_SIZE = """async (tile) => {
+  const image = new Image();
+  image.src = getComputedStyle(tile).backgroundImage.slice(5, -2);
+  await image.decode();
+  return [image.naturalWidth, image.naturalHeight];
+}"""
 _ROWS_ARE_WHOLE = """(columns) => {
   const runs = [...document.querySelectorAll("#results > .run")];
   return runs.length > 1 && runs.slice(0, -1).every((run) => run.children.length % columns === 0);
@@ -47,6 +53,24 @@ def test_a_card_shows_picture_caption_and_score(open_page: OpenPage) -> None:
     response = page.request.get(whole)
     assert response.ok
     assert response.headers["content-type"] == "image/jpeg"
+
+
+def test_a_placeholder_is_seen_until_the_picture_comes(open_page: OpenPage) -> None:
+    page = open_page("?query=guitar&modality=text")
+    card = see_results(page).first
+    page.route("**/thumbnails/*", lambda _never_answered: None)
+    page.reload()
+    tile = card.locator(".tile")
+    expect(tile).to_have_css("background-image", re.compile(r'^url\("data:image/bmp;base64,'))
+    assert tile.evaluate(_BACKGROUND_SIZE) == [4, 4]
+    expect(card).not_to_have_class(re.compile(r"\bloaded\b"))
+
+    page.unroute("**/thumbnails/*")
+    page.reload()
+    see_results(page)
+    # It would be seen beside a picture that does not cover its tile.
+    expect(card).to_have_class(re.compile(r"\bsmall\b"))
+    expect(tile).to_have_css("background-image", "none")
 
 
 def test_scores_fall(open_page: OpenPage) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -122,6 +123,22 @@ def test_a_thumbnail_is_within_its_size(reader: FlaskClient) -> None:
     assert answer.mimetype == "image/jpeg"
     with Image.open(io.BytesIO(answer.data)) as image:
         assert image.size == (90, 60)
+
+
+def test_placeholders_come_to_those_who_ask(reader: FlaskClient) -> None:
+    def hits(**asked: object) -> dict[int, dict[str, object]]:
+        body = {"query": [{"embedding": EMBEDDING}], **asked}
+        return {hit["id"]: hit for hit in reader.post("/v1/search", json=body).json["hits"]}
+
+    assert not any("placeholder" in hit for hit in hits(placeholders=True).values())
+    reader.get("/indices/s/thumbnails/0")
+    reader.get("/indices/s/thumbnails/3")
+    found = hits(placeholders=True)
+    assert {id_ for id_, hit in found.items() if "placeholder" in hit} == {GOOD}
+    assert len(base64.b64decode(str(found[GOOD]["placeholder"]))) == 3 * 4 * 4
+    for others in ({}, {"pictures": "none"}, {"pictures": "inline"}):
+        asked = {"placeholders": bool(others), **others}
+        assert not any("placeholder" in hit for hit in hits(**asked).values())
 
 
 @pytest.mark.parametrize("size", ["0", "-1", "201", "big", "1.5", "", "9" * 5000, "٣", "²"])

@@ -130,7 +130,13 @@ def to_json(
         }
         inline = asked.pictures == "inline" and position < limits.max_inline_pictures
         if inline or asked.pictures == "link":
-            item |= picture_fields(hit.id, row.get(IMAGE_PATH), index, pictures=asked.pictures)
+            item |= picture_fields(
+                hit.id,
+                row.get(IMAGE_PATH),
+                index,
+                pictures=asked.pictures,
+                placeholders=asked.placeholders,
+            )
         hits.append(item)
     return {
         "index": index.name,

@@ -62,6 +62,11 @@ class SearchHit(Answer):
     image: str | None = Field(None, description="With `pictures: inline`: a JPEG in base64.")
     thumbnail_url: str | None = Field(None, description="With `pictures: link`.")
     picture_url: str | None = Field(None, description="With `pictures: link`.")
+    placeholder: str | None = Field(
+        None,
+        description="With `placeholders`: the middle square as 4 × 4 pixels in base64, from the "
+        "top, each blue, green, red. Only of pictures whose thumbnail was shown lately.",
+    )
 
 
 class ValueCount(Answer):

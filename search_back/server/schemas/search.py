@@ -74,6 +74,9 @@ class SearchRequest(Body):
     pictures: Annotated[Pictures, null_is("link")] = Field(
         "link", description="How pictures come: as base64, as addresses, or not."
     )
+    placeholders: Flag = Field(
+        False, description="With `pictures: link`: what they look like from afar, where known."
+    )
     filter: OptionalText = Field(
         None, description="Which rows may be found: `width > 512 and caption contains 'dog'`."
     )
