@@ -22,7 +22,7 @@ from search_back.types import IdArray
 CLUSTERS: Final = 2  # times the square root of the rows: as long to find them as to compare in them
 CLUSTERS_OF_A_ROW: Final = 4  # in which it is looked for; it looks for its own neighbours in one
 ROUNDS: Final = 6  # of k-means
-POINTS_PER_CLUSTER: Final = 64  # trained with
+POINTS_PER_CLUSTER: Final = 32  # trained with
 BLOCK: Final = 65_536
 Links = NDArray[np.int32]
 

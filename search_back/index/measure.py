@@ -15,6 +15,7 @@ from search_back.index.faiss_index import FaissIndex
 from search_back.types import FloatArray, IdArray, Modality
 
 LADDER: Final = (10, 100, 1_000, 10_000)
+FEW: Final = 100  # results that every query is compared by
 MANY: Final = 1_000  # results, from which on fewer queries say as much
 QUERIES, QUERIES_FOR_MANY, TIMED = 256, 16, 100
 
@@ -84,9 +85,9 @@ def make_exams(
     asked: list[Questions] = []
     for vectors in queries.values():
         for count, k, seed in (
-            (QUERIES, LADDER[1], 1),
+            (QUERIES, FEW, 1),
             (QUERIES_FOR_MANY, largest, 2),
-            (QUERIES, LADDER[1], 3),
+            (QUERIES, FEW, 3),
         ):
             rows, numbers = vectors.sample(count, seed=seed)
             own = numbers if vectors is stored else np.full(len(numbers), -1, dtype=np.int64)

@@ -28,6 +28,7 @@ LIST_BYTES: Final = 15_000
 # Candidates of the graph beside an index for each result, and of the few for which those are few.
 EF_FACTORS: Final = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0)
 LEAST_EF: Final = 16
+LINKED_LADDER: Final = (10, 40)  # results, a page of them; of more, lists find as many for as much
 
 
 def tune(
@@ -46,25 +47,28 @@ def tune(
         return SearchPlan({})
     steps: dict[Modality, tuple[Step, ...]] = {}
     for kind, exam in exams.items():
-        found = []
+        found: list[Step] = []
         for k in ladder:
             if k > ladder[0] and k * 10 > len(index):
                 break
             questions = exam.many if k >= MANY else exam.tuning
-            settings = _cheapest(index, questions, k, recall + MARGIN)
-            found.append(Step(k, _linked(index, questions, k, recall + MARGIN, settings)))
-        steps[kind] = _rising([*found, _everything(index)])
+            # No breadth falls as k grows, so what fewer results needed is where to begin.
+            first = found[-1].settings.nprobe if found else None
+            found.append(Step(k, _cheapest(index, questions, k, recall + MARGIN, first or 1)))
+        lists = _rising([*found, _everything(index)])
+        linked = _linked(index, exam.tuning, kind, SearchPlan({kind: lists}), recall + MARGIN)
+        steps[kind] = _rising([*linked, *(s for s in lists if s.k not in {f.k for f in linked})])
     return SearchPlan(steps)
 
 
-def _cheapest(index: FaissIndex, exam: Exam, k: int, target: float) -> SearchSettings:
+def _cheapest(index: FaissIndex, exam: Exam, k: int, target: float, first: int) -> SearchSettings:
     target = min(target, 1.0)
     best: tuple[float, SearchSettings] | None = None
     nearest: tuple[float, SearchSettings] = (-1.0, SearchSettings())
     factors: tuple[float | None, ...] = (None,)
     if index.refines:
         factors = tuple(f for f in K_FACTORS if f == 1 or f * k <= len(index))
-    widths = list(_breadths(index, k))
+    widths = list(_breadths(index, k, first))
     enough: int | None = None
     worse = 0
     for factor in factors:
@@ -86,26 +90,39 @@ def _cheapest(index: FaissIndex, exam: Exam, k: int, target: float) -> SearchSet
 
 
 def _linked(
+    index: FaissIndex, exam: Exam, kind: Modality, lists: SearchPlan, target: float
+) -> list[Step]:
+    """Steps at which the graph beside the index finds as much as ``lists`` for less."""
+    found: list[Step] = []
+    for k in LINKED_LADDER if index.neighbours is not None else ():
+        if k * 10 > len(index):
+            break
+        settings = _walked(index, exam, k, target, lists.at(k, kind))
+        if settings.seed_nprobe is None:
+            break
+        found.append(Step(k, settings))
+    return found
+
+
+def _walked(
     index: FaissIndex, exam: Exam, k: int, target: float, lists: SearchSettings
 ) -> SearchSettings:
-    """With the graph beside the index, where it finds as much for less."""
-    if index.neighbours is None:
-        return lists
+    """With the graph, if that finds as much as ``lists`` for less; else ``lists``."""
     assert index.ivf is not None
     wanted = min(target, 1.0, exam.recall(index.with_settings(lists), k))
     best = (_cost(index, lists, k), lists)
     widths = list(_rise(1, int(index.ivf.nlist)))
-    enough: int | None = None
-    worse = 0
-    for factor in EF_FACTORS:
+    at = worse = 0
+    # The fewer candidates are kept, the more lists must have been good ones.
+    for factor in reversed(EF_FACTORS):
         ef = round(max(k, LEAST_EF) * factor)
-        steps = [replace(lists, ef_search=ef, seed_nprobe=n) for n in widths]
+        steps = [replace(lists, ef_search=ef, seed_nprobe=n) for n in widths[at:]]
         trial = _Trial(index, exam, k, steps)
-        at = trial.least(wanted) if enough is None else trial.least_from(enough, wanted)
-        if trial.recall(at) < wanted:
-            continue
-        enough = at
-        found = (_linked_cost(index, exam, k, trial.settings(at)), trial.settings(at))
+        more = trial.least(wanted)
+        if trial.recall(more) < wanted:
+            break
+        at += more
+        found = (_linked_cost(index, exam, k, trial.settings(more)), trial.settings(more))
         worse = 0 if found[0] < best[0] else worse + 1
         best = min(best, found, key=lambda one: one[0])
         if worse == PATIENCE:
@@ -176,10 +193,10 @@ def _settings(index: FaissIndex, breadth: int, factor: float | None) -> SearchSe
     return SearchSettings(ef_search=breadth if index.graph is not None else None, k_factor=factor)
 
 
-def _breadths(index: FaissIndex, k: int) -> Iterator[int]:
+def _breadths(index: FaissIndex, k: int, first: int = 1) -> Iterator[int]:
     """Lists to visit or candidates to keep."""
     if index.ivf is not None:
-        return _rise(max(1, least_nprobe(index.ivf, k)), int(index.ivf.nlist))
+        return _rise(max(first, least_nprobe(index.ivf, k)), int(index.ivf.nlist))
     return _rise(max(16, k), len(index)) if index.graph is not None else iter([1])
 
 
@@ -212,7 +229,12 @@ def _rising(steps: list[Step]) -> tuple[Step, ...]:
         settings = step.settings
         if result:
             wider = result[-1].settings.at_least(settings)
-            settings = SearchSettings(wider.nprobe, wider.ef_search, settings.k_factor)
+            settings = replace(
+                settings,
+                nprobe=wider.nprobe,
+                ef_search=settings.ef_search and wider.ef_search,
+                seed_nprobe=settings.seed_nprobe and (wider.seed_nprobe or settings.seed_nprobe),
+            )
         if result and result[-1].k == step.k:
             result.pop()
         result.append(Step(step.k, settings))
