@@ -10,7 +10,7 @@ from typing import Any
 
 from search_back.errors import BadFolder, ConfigError
 from search_back.files import INDEX_FILES, INDEX_MANIFEST, METADATA_FOLDER, publish, write_json
-from search_back.index.choose import Choice, choose, parse_bytes
+from search_back.index.choose import LINKED_FROM, Choice, choose, parse_bytes
 from search_back.index.embeddings import EmbeddingsFolder, Vectors, open_embeddings
 from search_back.index.faiss_index import FaissIndex
 from search_back.index.fill import Progress, Silent, filled
@@ -95,6 +95,9 @@ def build(settings: BuildSettings, *, progress: Progress | None = None) -> Build
             target, work, indices, metadata, source=source, command=settings.command
         )
     notes = [f"{m}: {c.factory}: {c.reason}" for m, c in choices.items()]
+    largest = max(vectors.count for vectors in source.vectors.values())
+    if largest >= LINKED_FROM and settings.graph is None and library() is None:
+        notes.append(f"searched through lists alone: {no_compiled_search()}")
     if metadata is None:
         notes.append("the index has no metadata: hits will carry ids and similarities only")
     if source.identity is None:

@@ -29,12 +29,13 @@ class NeighbourGraph:
     Similarities are those of the refining index. Any number of threads may search at once.
     """
 
-    def __init__(self, links: NDArray[np.int32], codes: Any) -> None:
-        compiled = library()
+    def __init__(self, links: NDArray[np.int32], index: Any) -> None:
+        compiled, codes = library(), linkable(index)
         assert compiled is not None
+        assert codes is not None
         self._search = compiled.graph_search
         self.links = links
-        self._index = codes  # whose memory is read
+        self._index = index  # whose memory is read
         self._dimension = int(codes.d)
         rows = _codes(codes)
         is_half = rows.dtype == np.uint16
@@ -122,7 +123,7 @@ def open_graph(path: Path, index: Any) -> NeighbourGraph | None:
     whole = links.flags.c_contiguous and links.dtype == np.int32 and links.ndim == 2
     if codes is None or not whole or len(links) != codes.ntotal or links.shape[1] > 2 * DEGREE:
         raise _damaged(path, f"{links.dtype} {links.shape} beside {index.ntotal} vectors")
-    return NeighbourGraph(links, codes)
+    return NeighbourGraph(links, index)
 
 
 def _codes(index: Any) -> NDArray[Any]:

@@ -107,13 +107,9 @@ def test_seeds_may_be_missing_and_links_may_be_wrong(folder: Path) -> None:
     assert scores[2].tolist() == [0] * K
     links = np.array(index.neighbours.links)
     links[:, 1] = ROWS + 1
-    damaged = NeighbourGraph(links, _codes(index))
+    damaged = NeighbourGraph(links, index.raw)
     _, ids, _ = damaged.search(queries, K, 64, seeds)
     assert ids.max() < ROWS
-
-
-def _codes(index: FaissIndex) -> Any:
-    return faiss.downcast_index(index.raw.refine_index)
 
 
 def test_each_query_is_answered_by_itself(folder: Path) -> None:
