@@ -56,7 +56,8 @@ def tune(
             first = found[-1].settings.nprobe if found else None
             found.append(Step(k, _cheapest(index, questions, k, recall + MARGIN, first or 1)))
         lists = _rising([*found, _everything(index)])
-        linked = _linked(index, exam.tuning, kind, SearchPlan({kind: lists}), recall + MARGIN)
+        few = [k for k in LINKED_LADDER if k <= ladder[-1] and k * 10 <= len(index)]
+        linked = _linked(index, exam.tuning, few, kind, SearchPlan({kind: lists}), recall + MARGIN)
         steps[kind] = _rising([*linked, *(s for s in lists if s.k not in {f.k for f in linked})])
     return SearchPlan(steps)
 
@@ -90,13 +91,16 @@ def _cheapest(index: FaissIndex, exam: Exam, k: int, target: float, first: int) 
 
 
 def _linked(
-    index: FaissIndex, exam: Exam, kind: Modality, lists: SearchPlan, target: float
+    index: FaissIndex,
+    exam: Exam,
+    ladder: Sequence[int],
+    kind: Modality,
+    lists: SearchPlan,
+    target: float,
 ) -> list[Step]:
     """Steps at which the graph beside the index finds as much as ``lists`` for less."""
     found: list[Step] = []
-    for k in LINKED_LADDER if index.neighbours is not None else ():
-        if k * 10 > len(index):
-            break
+    for k in ladder if index.neighbours is not None else ():
         settings = _walked(index, exam, k, target, lists.at(k, kind))
         if settings.seed_nprobe is None:
             break
