@@ -75,10 +75,10 @@ start = time.perf_counter()
 folder, queries = Path(sys.argv[1]), np.load(sys.argv[2])["image"]
 plan = SearchPlan.from_json(read_json(folder / "index.json")["indices"]["image"]["search"])
 index = open_index(folder / "image.index", memory_mapping=True, plan=plan)
-index.search(queries[:1], 10)
+index.search(queries[:1], 10, asked_by="image")
 opened = time.perf_counter() - start
 for query in queries[:500]:
-    index.search(query[None], 10)
+    index.search(query[None], 10, asked_by="image")
 index.search(queries[:1], 10_000)
 start = time.perf_counter()
 index.reconstruct(np.random.default_rng(0).integers(0, len(index), 10_000))
@@ -199,7 +199,7 @@ def our_points(
         plan = tune(
             index.on_threads(0), {"image": Exams(exam, exam, exam)}, recall=aim, ladder=(K,)
         )
-        settings = plan.at(K)
+        settings = plan.at(K, "image")
         ask = partial(_ask_ours, index.with_settings(settings))
         yield Point(settings, ask, recalls(ask, queries, truth))
 

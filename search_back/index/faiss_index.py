@@ -167,9 +167,9 @@ class FaissIndex:
         _, seeds = self._inner.base_index.search(queries, call.ef, params=call.seeding)
         return graph.search(queries, k, call.ef, seeds)
 
-    def compared(self, queries: FloatArray, k: int) -> int:
+    def compared(self, queries: FloatArray, k: int, *, asked_by: Modality | None = None) -> int:
         """Rows that the graph beside the index compares to answer ``(n, d)`` queries."""
-        call = self._prepare(k, None)
+        call = self._prepare(k, asked_by)
         if self._neighbours is None or not call.ef:
             return 0
         return self._walk(self._neighbours, queries, k, call)[2]

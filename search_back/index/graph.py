@@ -52,6 +52,11 @@ class NeighbourGraph:
             is_half=is_half,
         )
 
+    @property
+    def row_bytes(self) -> int:
+        """What is read of a row to compare it."""
+        return self._dimension * (2 if self._graph.is_half else 1)
+
     def search(
         self, queries: FloatArray, k: int, ef: int, seeds: IdArray
     ) -> tuple[FloatArray, IdArray, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import reduce
 from typing import Any
 
@@ -59,14 +59,19 @@ class SearchPlan:
     @classmethod
     def of(cls, settings: SearchSettings) -> SearchPlan:
         """The same settings whatever is asked."""
-        return cls({"image": (Step(1, settings),)})
+        return cls({kind: (Step(1, settings),) for kind in MODALITIES})
 
     def at(self, k: int, asked_by: Modality | None = None) -> SearchSettings:
-        """The settings for ``k`` results of a kind of query; None: of any kind."""
+        """The settings for ``k`` results of a kind of query; None: of any kind.
+
+        A graph beside an index is asked for what it was measured with: queries that lie far from
+        all rows, as texts among pictures may, need more of it than can be known without them.
+        """
         if asked_by is not None and asked_by in self.steps:
             return _between(self.steps[asked_by], k)
         kinds = [_between(steps, k) for steps in self.steps.values()]
-        return reduce(SearchSettings.at_least, kinds) if kinds else SearchSettings()
+        wide = reduce(SearchSettings.at_least, kinds) if kinds else SearchSettings()
+        return wide if len(kinds) == len(MODALITIES) else replace(wide, seed_nprobe=None)
 
     def to_json(self) -> dict[str, Any]:
         return {

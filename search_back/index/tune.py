@@ -21,9 +21,9 @@ STALLED: Final = 0.002  # of recall gained by a doubling: more of the same will 
 # Scoring a candidate again reads its vector from anywhere in memory. Measured against reading
 # codes one after another, the wait is worth so many bytes of them.
 RANDOM_READ_BYTES: Final = 4_000
-# The same of a row that a graph search compares, which it has asked for before; and of a list that
-# is visited, however few vectors it holds.
-LINKED_READ_BYTES: Final = 2_200
+# The same of a row that a graph search compares, which it has asked for before, for each byte of
+# it; and of a list that is visited, however few vectors it holds.
+LINKED_READ_BYTES: Final = 4.3
 LIST_BYTES: Final = 15_000
 # Candidates of the graph beside an index for each result, and of the few for which those are few.
 EF_FACTORS: Final = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0)
@@ -135,9 +135,11 @@ def _walked(
 
 
 def _linked_cost(index: FaissIndex, exam: Exam, k: int, settings: SearchSettings) -> float:
+    assert index.neighbours is not None
     compared = index.with_settings(settings).compared(exam.questions.rows, k)
     lists = SearchSettings(nprobe=settings.seed_nprobe)
-    return _cost(index, lists, k) + compared / len(exam.questions.rows) * LINKED_READ_BYTES
+    read = compared / len(exam.questions.rows) * index.neighbours.row_bytes
+    return _cost(index, lists, k) + read * LINKED_READ_BYTES
 
 
 class _Trial:

@@ -149,11 +149,35 @@ def test_the_plan_says_where_the_graph_is_asked(folder: Path) -> None:
     steps = (Step(10, LINKED), Step(100, LINKED), Step(1_000, lists))
     index = open_index(folder / "image.index", plan=SearchPlan({"image": steps}))
     queries = vectors(9, 4)
-    assert index.compared(queries, 10) > 0
-    assert index.compared(queries, 100) > 0
-    assert index.compared(queries, 101) == 0
-    both = SearchPlan({"image": steps, "text": (Step(10, lists),)})
-    assert index.with_plan(both).compared(queries, 10) == 0
+    assert index.compared(queries, 10, asked_by="image") > 0
+    assert index.compared(queries, 100, asked_by="image") > 0
+    assert index.compared(queries, 101, asked_by="image") == 0
+    # Not for what it was not measured with.
+    assert index.compared(queries, 10, asked_by="text") == 0
+    assert index.compared(queries, 10) == 0
+    both = index.with_plan(SearchPlan({"image": steps, "text": steps}))
+    assert both.compared(queries, 10) > 0
+    mixed = index.with_plan(SearchPlan({"image": steps, "text": (Step(10, lists),)}))
+    assert mixed.compared(queries, 10) == 0
+    assert mixed.compared(queries, 10, asked_by="image") > 0
+
+
+def test_halves_of_every_size_are_read(tmp_path: Path) -> None:
+    raw = faiss.index_factory(16, "IVF1,PQ8x4fsr,Refine(SQfp16)", faiss.METRIC_INNER_PRODUCT)
+    sizes = 2.0 ** np.arange(-24, 10)[:, None]
+    rows = (sizes * np.random.default_rng(15).uniform(-1, 1, (34, 16))).astype(np.float32)
+    rows[0] = 0
+    raw.train(rows)
+    raw.add(rows)
+    link(raw, tmp_path / "image.graph", progress=Silent(), name="image")
+    graph = open_graph(tmp_path / "image.graph", raw)
+    assert graph is not None
+    queries = np.eye(16, dtype=np.float32)
+    seeds = np.tile(np.arange(34), (16, 1))
+    scores, ids, _ = graph.search(queries, 34, 34, seeds)
+    halves = rows.astype(np.float16).astype(np.float32)
+    assert np.array_equal(scores, np.take_along_axis(halves.T, ids, 1))
+    assert (np.sort(ids, 1) == np.arange(34)).all()
 
 
 def test_every_row_is_linked_to_its_nearest(folder: Path) -> None:

@@ -85,14 +85,14 @@ def test_a_graph_is_asked_where_it_finds_as_much_for_less(
     link(index.raw, tmp_path / "image.graph", progress=Silent(), name="image")
     linked = FaissIndex(index.raw, neighbours=open_graph(tmp_path / "image.graph", index.raw))
     exams: dict[Modality, Exams] = {"image": Exams(exam, exam, exam)}
-    lists = tuning.tune(index, exams, recall=0.6, ladder=(K,)).at(K)
-    monkeypatch.setattr(tuning, "LINKED_READ_BYTES", 10)
+    lists = tuning.tune(index, exams, recall=0.6, ladder=(K,)).at(K, "image")
+    monkeypatch.setattr(tuning, "LINKED_READ_BYTES", 0.01)
     plan = tuning.tune(linked, exams, recall=0.6, ladder=(K,))
-    found = plan.at(K)
+    found = plan.at(K, "image")
     assert found.seed_nprobe is not None
     assert lists == replace(found, seed_nprobe=None, ef_search=None)
     assert exam.recall(linked.with_settings(found), K) >= 0.6 + tuning.MARGIN
     assert tuning._linked_cost(linked, exam, K, found) < tuning._cost(linked, lists, K)
-    assert plan.at(ROWS).seed_nprobe is None
-    monkeypatch.setattr(tuning, "LINKED_READ_BYTES", 10**9)
-    assert tuning.tune(linked, exams, recall=0.6, ladder=(K,)).at(K) == lists
+    assert plan.at(ROWS, "image").seed_nprobe is None
+    monkeypatch.setattr(tuning, "LINKED_READ_BYTES", 10.0**9)
+    assert tuning.tune(linked, exams, recall=0.6, ladder=(K,)).at(K, "image") == lists

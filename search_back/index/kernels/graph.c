@@ -85,13 +85,21 @@ INLINE int is_new(row_set *set, uint32_t row) {
     return 1;
 }
 
-/* A half float's bits moved to where a float has them; the factor corrects the exponent, also of subnormals. */
+typedef union {
+    uint32_t bits;
+    float value;
+} word;
+
+/* A half float's bits moved to where a float has them, the exponent corrected as a number: to multiply by a power of
+   two instead lets a compiler put off the multiplication, and add up what is too small for full speed. */
 INLINE float from_half(uint16_t half) {
-    union {
-        uint32_t bits;
-        float value;
-    } moved = {(uint32_t)(half & 0x7fff) << 13 | (uint32_t)(half & 0x8000) << 16};
-    return moved.value * 0x1p112f;
+    uint32_t size = half & 0x7fff;
+    word normal = {(size << 13) + (UINT32_C(112) << 23)};
+    word least = {UINT32_C(113) << 23}, small = {(size << 13) + least.bits};
+    small.value -= least.value;
+    word found = {size < 0x400 ? small.bits : normal.bits};
+    found.bits |= (uint32_t)(half & 0x8000) << 16;
+    return found.value;
 }
 
 INLINE float score_bytes(const uint8_t *code, const int8_t *weights, int dimension) {
