@@ -36,7 +36,7 @@ static const uint32_t FREE = UINT32_MAX;
 static const uint32_t EXPANDED = UINT32_C(1) << 31; /* of a candidate whose neighbours have been scored */
 
 typedef struct {
-    const uint8_t *codes; /* (rows, width): a byte or a half float for each dimension */
+    const uint8_t *codes;      /* (rows, width): a byte or a half float for each dimension */
     const int32_t *links;      /* (rows, degree): neighbours; -1 behind the last */
     const float *scale;        /* (dimension,): of a step of a code; unused for half floats */
     const float *least;        /* (dimension,): what the code 0 stands for; unused for half floats */
