@@ -33,7 +33,7 @@ screenshots: $(VENV)/.tested  ## Draw the pictures of the README from a real ser
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: setup.py constraints.txt search_back/index/kernels/graph.c | $(VENV)/bin/python
+$(VENV)/.installed: setup.py constraints.txt $(wildcard search_back/kernels/*.[ch]) | $(VENV)/bin/python
 	$(PIP) install --quiet -c constraints.txt -e .
 	@touch $@
 

@@ -11,10 +11,11 @@ VERSION = re.search(
     r'__version__ = "(.+)"', (ROOT / "search_back/__init__.py").read_text(encoding="utf-8")
 ).group(1)
 
-# Loaded by search_back/index/kernels; without a C compiler the installation goes on without it.
-GRAPH = Extension(
-    "search_back.index.kernels._graph",
-    sources=["search_back/index/kernels/graph.c"],
+# Loaded by search_back/kernels; without a C compiler the installation goes on without it.
+KERNELS = Extension(
+    "search_back.kernels._compiled",
+    sources=["search_back/kernels/graph.c", "search_back/kernels/texts.c"],
+    depends=["search_back/kernels/kernels.h"],
     extra_compile_args=[]
     if os.name == "nt"
     else [
@@ -43,7 +44,7 @@ setup(
         "search_back.front": ["*.html", "*.css", "*.js", "*.svg", "*.png", "*/*"],
     },
     include_package_data=False,
-    ext_modules=[GRAPH],
+    ext_modules=[KERNELS],
     install_requires=[
         "certifi>=2024.7",
         "click>=8.1.8",

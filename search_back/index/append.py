@@ -22,11 +22,11 @@ from search_back.index.faiss_index import FaissIndex, open_index
 from search_back.index.fill import Progress, Silent, write
 from search_back.index.graph import graph_path
 from search_back.index.integrity import check_seal
-from search_back.index.kernels import library
 from search_back.index.link import link, no_compiled_search
 from search_back.index.manifest import inputs_of, sources_of
 from search_back.index.rows import MetadataFiles, check_rows, followed_by, of_embeddings, of_index
 from search_back.index.work import work_beside
+from search_back.kernels import library
 from search_back.types import MODALITIES, EncoderIdentity, Modality
 
 

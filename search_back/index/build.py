@@ -15,13 +15,13 @@ from search_back.index.embeddings import EmbeddingsFolder, Vectors, open_embeddi
 from search_back.index.faiss_index import FaissIndex
 from search_back.index.fill import Progress, Silent, filled
 from search_back.index.graph import graph_path, open_graph
-from search_back.index.kernels import library
 from search_back.index.link import link, no_compiled_search
 from search_back.index.manifest import described, inputs_of, vector_files
 from search_back.index.measure import make_exams, measure
 from search_back.index.rows import MetadataFiles, check_rows, of_embeddings
 from search_back.index.tune import tune
 from search_back.index.work import WorkFolder, publish_links, work_beside
+from search_back.kernels import library
 from search_back.types import Modality
 
 

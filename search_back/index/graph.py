@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search_back.errors import CorruptFile
-from search_back.index.kernels import Graph, library
+from search_back.kernels import Graph, library
 from search_back.types import FloatArray, IdArray
 
 SUFFIX: Final = ".graph"

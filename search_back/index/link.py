@@ -15,8 +15,8 @@ from search_back.errors import ConfigError
 from search_back.files import publish
 from search_back.index.fill import Progress
 from search_back.index.graph import DEGREE, FORWARD, linkable
-from search_back.index.kernels import library
 from search_back.index.stored import StoredVectors
+from search_back.kernels import library
 from search_back.types import IdArray
 
 CLUSTERS: Final = 2  # times the square root of the rows: as long to find them as to compare in them

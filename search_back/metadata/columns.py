@@ -1,15 +1,8 @@
 """Taking rows of Arrow columns that lie in mapped files.
 
 A file may be damaged, so offsets and codes are checked before they are followed: one flipped bit
-would make Arrow read outside the file. And memory is slow, so it is read in a good order.
-
-==============  ==================================================================================
-rising ids      as they come
-a few           the start of every text is touched first: numpy waits for many misses at once,
-                where Arrow, which copies text by text, waits for one after the other
-very many       twice: first grouped by where the rows lie, then back in the order asked for;
-                each time the rows at hand fit the processor's caches
-==============  ==================================================================================
+would make Arrow read outside the file. Texts are gathered by compiled code where there is some,
+which waits for many rows of memory at once, where Arrow waits for one after the other.
 """
 
 from __future__ import annotations
@@ -22,14 +15,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from search_back.kernels import library
 from search_back.metadata.layout import is_text, restore
 from search_back.types import IdArray
 
-TOUCHED_TO: Final = 2048
-GROUPED_FROM: Final = 50_000
-_GROUPS: Final = 256
 _BLOCK: Final = 1 << 20
 _FULL_CHECK: Final = 16
+_DAMAGED: Final = -1  # of texts.c
 
 
 class Damage(ValueError):
@@ -42,11 +34,6 @@ class Column(ABC):
     def __init__(self, array: pa.Array, kind: pa.DataType) -> None:
         self.array = array
         self.kind = kind
-
-    @property
-    def grouped(self) -> bool:
-        """Whether a very large take pays for grouping the rows."""
-        return False
 
     @abstractmethod
     def take(self, ids: IdArray) -> pa.Array:
@@ -61,38 +48,65 @@ class Fixed(Column):
 
 
 class Text(Column):
-    """Strings or bytes behind offsets.
+    """Strings or bytes behind offsets; those of the rows that are taken are checked.
 
-    Offsets are checked once for all where that is quick, else those of the rows that are taken.
+    Without compiled code all are checked, once, where so many rows are taken that it costs little.
     """
 
     def __init__(self, array: pa.Array, kind: pa.DataType) -> None:
         super().__init__(array, kind)
         self._offsets = offsets_of(array)
-        data = array.buffers()[2]
+        valid, _, data = array.buffers()
         self._data = np.frombuffer(data if data is not None else b"", np.uint8)
+        self._valid = np.frombuffer(valid, np.uint8) if array.null_count else None
+        self._place = self._offsets.ctypes.data, self._data.ctypes.data
         self._checked = False
 
-    @property
-    def grouped(self) -> bool:
-        return True
-
     def take(self, ids: IdArray) -> pa.Array:
-        rows = len(self.array)
-        if not self._checked and (rows <= _BLOCK or len(ids) * _FULL_CHECK >= rows):
-            check_offsets(self._offsets, len(self._data))
-            self._checked = True
-        few = len(ids) <= TOUCHED_TO and len(self._data) > 0
-        if few or not self._checked:
-            starts = self._offsets.take(ids)
-            if not self._checked:
-                self._check(starts, self._offsets[1:].take(ids))
-            if few:
-                self._data.take(starts, mode="clip")
+        taken = self._gather(ids)
+        if taken is not None:
+            return taken
+        self._check(ids)
         return self.array.take(pa.array(ids))
 
-    def _check(self, starts: NDArray[Any], ends: NDArray[Any]) -> None:
-        if len(starts) and (
+    def _gather(self, ids: IdArray) -> pa.Array | None:
+        """By compiled code; None: there is none, or the texts are too long for their offsets."""
+        compiled = library()
+        if compiled is None:
+            return None
+        width = self._offsets.itemsize
+        measure, copy = compiled.texts_measure, compiled.texts_copy
+        if width > 4:
+            measure, copy = compiled.large_texts_measure, compiled.large_texts_copy
+        rows = np.ascontiguousarray(ids)
+        ends = pa.allocate_buffer(width * (len(rows) + 1))
+        asked = rows.ctypes.data, len(rows), ends.address
+        size = measure(*self._place, len(self._data), *asked)
+        if size == _DAMAGED:
+            raise Damage("its offsets are not in order")
+        if size < 0:
+            return None
+        texts = pa.allocate_buffer(size)
+        copy(*self._place, *asked, texts.address)
+        buffers = [self._validity(rows), ends, texts]
+        return pa.Array.from_buffers(self.array.type, len(rows), buffers)
+
+    def _validity(self, ids: IdArray) -> pa.Buffer | None:
+        if self._valid is None:
+            return None
+        bits = ids + self.array.offset
+        flags = (self._valid[bits >> 3] >> (bits & 7).astype(np.uint8)) & 1
+        return pa.py_buffer(np.packbits(flags, bitorder="little"))
+
+    def _check(self, ids: IdArray) -> None:
+        if self._checked:
+            return
+        if len(ids) * _FULL_CHECK >= len(self.array):
+            check_offsets(self._offsets, len(self._data))
+            self._checked = True
+            return
+        starts, ends = self._offsets.take(ids), self._offsets[1:].take(ids)
+        if len(ids) and (
             starts.min() < 0 or ends.max() > len(self._data) or not (ends >= starts).all()
         ):
             raise Damage("its offsets are not in order")
@@ -104,17 +118,25 @@ class Coded(Column):
     def __init__(self, array: pa.DictionaryArray, kind: pa.DataType) -> None:
         super().__init__(array, kind)
         self._words = column_of(array.dictionary, kind)
+        self._codes: NDArray[Any] | None = None
+        if len(array) and not array.indices.null_count:
+            self._codes = array.indices.to_numpy(zero_copy_only=True)
         self._checked = False
 
     def take(self, ids: IdArray) -> pa.Array:
+        if self._codes is None:
+            return self._take_or_null(ids)
+        codes = self._codes.take(ids)
+        if len(codes) and not 0 <= codes.min() <= codes.max() < len(self._words.array):
+            raise Damage("a code points outside its words")
+        return self._words.take(codes.astype(np.int64))
+
+    def _take_or_null(self, ids: IdArray) -> pa.Array:
         if not self._checked:
-            self._words.take(np.empty(0, np.int64))
+            check_all(self.array)
             self._checked = True
         codes = self.array.indices.take(pa.array(ids))
-        try:
-            return restore(self._words.array.take(codes), self.kind)
-        except pa.ArrowIndexError as error:
-            raise Damage("a code points outside its words") from error
+        return restore(self._words.array.take(codes), self.kind)
 
 
 class Nested(Column):
@@ -123,10 +145,6 @@ class Nested(Column):
     def __init__(self, array: pa.Array, kind: pa.DataType) -> None:
         super().__init__(array, kind)
         self._checked = False
-
-    @property
-    def grouped(self) -> bool:
-        return True
 
     def take(self, ids: IdArray) -> pa.Array:
         if not self._checked:
@@ -146,28 +164,13 @@ def column_of(array: pa.Array, kind: pa.DataType) -> Column:
 
 def take_columns(columns: Mapping[str, Column], ids: IdArray) -> list[pa.Array]:
     """The rows of ids that are known to exist, of each column; raises ``Damage`` with its name."""
-    large = len(ids) >= GROUPED_FROM and any(column.grouped for column in columns.values())
-    groups = None if not large or bool((ids[1:] >= ids[:-1]).all()) else _group(ids)
     arrays = []
     for name, column in columns.items():
         try:
-            if groups is not None and column.grouped:
-                near, back = groups
-                arrays.append(column.take(near).take(back))
-            else:
-                arrays.append(column.take(ids))
+            arrays.append(column.take(ids))
         except Damage as error:
             raise Damage(f"column {name!r}: {error}") from error
     return arrays
-
-
-def _group(ids: IdArray) -> tuple[IdArray, pa.Array]:
-    """The ids with those of near rows together, and the place where each id of before is now."""
-    shift = max(0, int(ids.max()).bit_length() - (_GROUPS - 1).bit_length())
-    order = np.argsort((ids >> shift).astype(np.uint8), kind="stable")
-    places = np.empty(len(ids), np.int64)
-    places[order] = np.arange(len(ids))
-    return ids[order], pa.array(places)
 
 
 def offsets_of(array: pa.Array) -> NDArray[Any]:

@@ -21,10 +21,10 @@ from search_back.index.build import BuildSettings, build
 from search_back.index.faiss_index import FaissIndex, open_index
 from search_back.index.fill import Silent
 from search_back.index.graph import DEGREE, FORWARD, NeighbourGraph, graph_path, open_graph
-from search_back.index.kernels import library
 from search_back.index.link import link
 from search_back.index.plan import SearchPlan, SearchSettings, Step
 from search_back.index.score import score
+from search_back.kernels import library
 from search_back.types import FloatArray, IdArray, IdMask
 from search_back.vectors import normalise
 from tests.index.test_build import write_embeddings

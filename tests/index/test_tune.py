@@ -16,10 +16,10 @@ from search_back.index.exact import Questions, exact_neighbours
 from search_back.index.faiss_index import FaissIndex
 from search_back.index.fill import Silent
 from search_back.index.graph import open_graph
-from search_back.index.kernels import library
 from search_back.index.link import link
 from search_back.index.measure import Exam, Exams
 from search_back.index.plan import SearchSettings
+from search_back.kernels import library
 from search_back.types import Modality
 from search_back.vectors import normalise
 

@@ -1,4 +1,4 @@
-"""Compiled searches, where the installation had a C compiler."""
+"""What is compiled of C, where the installation had a compiler."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Final
 
-LIBRARY: Final = "_graph"
+LIBRARY: Final = "_compiled"
 
 
 class Graph(ctypes.Structure):
@@ -28,7 +28,7 @@ class Graph(ctypes.Structure):
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """The compiled functions of graph.c; None where they were not compiled.
+    """The functions of graph.c and texts.c; None where they were not compiled.
 
     Other threads of Python run while one of them does.
     """
@@ -49,4 +49,10 @@ def library() -> ctypes.CDLL | None:
     found.graph_search.restype = count
     found.graph_link_back.argtypes = [pointer, count, number, number]
     found.graph_link_back.restype = None
+    for measure in (found.texts_measure, found.large_texts_measure):
+        measure.argtypes = [pointer, pointer, count, pointer, count, pointer]
+        measure.restype = count
+    for copy in (found.texts_copy, found.large_texts_copy):
+        copy.argtypes = [pointer, pointer, pointer, count, pointer, pointer]
+        copy.restype = None
     return found

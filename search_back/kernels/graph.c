@@ -9,28 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(_WIN32)
-#define API __declspec(dllexport)
-#else
-#define API __attribute__((visibility("default")))
-#endif
+#include "kernels.h"
 
-#if defined(__GNUC__)
-#define PREFETCH(p) __builtin_prefetch(p)
-#define INLINE static inline __attribute__((always_inline)) /* into each build below */
-#else
-#define PREFETCH(p) ((void)(p))
-#define INLINE static inline
-#endif
-
-/* One build serves old and new processors: the loader takes the best of these. */
-#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
-#define FOR_EACH_PROCESSOR __attribute__((target_clones("arch=cascadelake", "arch=haswell", "default")))
-#else
-#define FOR_EACH_PROCESSOR
-#endif
-
-enum { LINE = 64, MOST_LINKS = 256, FIRST_SLOTS = 1 << 12, AHEAD = 8 };
+enum { MOST_LINKS = 256, FIRST_SLOTS = 1 << 12, AHEAD = 8 };
 enum { NO_MEMORY = -1 };
 static const uint32_t FREE = UINT32_MAX;
 static const uint32_t EXPANDED = UINT32_C(1) << 31; /* of a candidate whose neighbours have been scored */

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from search_back.index.kernels import library
+from search_back.kernels import library
 
 REQUIRED = "SEARCH_BACK_REQUIRE_COMPILED"
 

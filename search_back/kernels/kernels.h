@@ -1,0 +1,29 @@
+/* What compilers and processors call differently. */
+
+#ifndef SEARCH_BACK_KERNELS_H
+#define SEARCH_BACK_KERNELS_H
+
+#if defined(_WIN32)
+#define API __declspec(dllexport)
+#else
+#define API __attribute__((visibility("default")))
+#endif
+
+#if defined(__GNUC__)
+#define PREFETCH(p) __builtin_prefetch(p)
+#define INLINE static inline __attribute__((always_inline)) /* into each build below */
+#else
+#define PREFETCH(p) ((void)(p))
+#define INLINE static inline
+#endif
+
+/* One build serves old and new processors: the loader takes the best of these. */
+#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
+#define FOR_EACH_PROCESSOR __attribute__((target_clones("arch=cascadelake", "arch=haswell", "default")))
+#else
+#define FOR_EACH_PROCESSOR
+#endif
+
+enum { LINE = 64 }; /* bytes of memory that come at once */
+
+#endif
