@@ -5,7 +5,11 @@
 
 import { complete } from "./card.js";
 
-/** Two windows above and below the one that is seen are made ready. */
+/**
+ * Two windows above and below the one that is seen are made ready: some half a window before the browser
+ * draws them. Their pictures load then, too. A browser that is left to load them as they come near (`lazy`)
+ * looks at every one that has not come yet, thousands after a long way down, in every frame.
+ */
 const NEAR = { rootMargin: "200% 0px" };
 
 /** @param {HTMLElement} grid of runs, one below the other */
@@ -31,6 +35,7 @@ export function createNear(grid) {
     if (!run) return;
     for (const card of run.querySelectorAll(".bare")) complete(card);
     due.delete(run);
+    observer.unobserve(run);
   }
 
   // The tabulator goes on to what is there.

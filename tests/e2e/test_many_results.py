@@ -58,6 +58,8 @@ _HEIGHTS = """(hidden) => {
   for (const { style } of runs) [style.contentVisibility, style.height] = ["", ""];
   return found;
 }"""
+_IS_LOADED_UNDRAWN = """() => [...document.querySelectorAll("#results .loaded")]
+  .some((card) => !card.checkVisibility({ contentVisibilityAuto: true }))"""
 _SCROLL = "(share) => scrollTo(0, share * (document.documentElement.scrollHeight - innerHeight))"
 _STANDS = """([id, top]) => Math.abs(document.querySelector(`#results [data-id="${id}"]`)
   .getBoundingClientRect().top - top) < 1"""
@@ -124,6 +126,11 @@ def test_all_are_there_but_only_near_ones_are_complete(many: Page) -> None:
 
     far.scroll_into_view_if_needed()
     _see_complete(far)
+
+
+def test_pictures_are_there_before_they_are_drawn(open_many: Open) -> None:
+    # High enough for a run between what is drawn and what is near.
+    open_many(viewport={"width": 960, "height": 2400}).wait_for_function(_IS_LOADED_UNDRAWN)
 
 
 def test_a_bare_card_has_the_size_of_a_complete_one(many: Page) -> None:
