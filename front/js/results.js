@@ -34,8 +34,8 @@ export function mountResults({ search, state, doing, onGroup }) {
   const densities = new WeakMap();
   const near = createNear(grid);
   const runs = createRuns(grid, near.watch);
-  const fadeIn = createFade(grid);
   const using = { ...doing, missing: take };
+  createFade(grid, settle);
 
   search.subscribe((view) => {
     const waiting = view.status === "loading";
@@ -50,8 +50,6 @@ export function mountResults({ search, state, doing, onGroup }) {
     if (fresh.length) runs.append(fresh.flatMap(draw));
     drawn = view.results.length;
   });
-  // One listener for thousands of pictures; this does not bubble.
-  grid.addEventListener("load", (event) => event.target instanceof HTMLImageElement && settle(event.target), true);
   grid.addEventListener("dragstart", ({ target, dataTransfer }) => {
     const card = target instanceof Element && target.closest("li");
     if (card && card.dataset.id) dataTransfer?.setData(ID_TYPE, card.dataset.id);
@@ -119,7 +117,6 @@ export function mountResults({ search, state, doing, onGroup }) {
     root.classList.toggle("small", small);
     root.classList.toggle("whole", ratio > 1.9 || ratio < 0.55);
     root.classList.add("loaded");
-    if (root.parentElement) fadeIn(image, root.parentElement);
     if (sizes.push(small) !== DENSITY_SAMPLE) return;
     const density = sizes.filter(Boolean).length > DENSITY_SAMPLE / 2 ? "small" : "normal";
     // Nothing moves before anybody's eyes: what is learnt is for the next search.

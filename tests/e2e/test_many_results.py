@@ -60,6 +60,18 @@ _HEIGHTS = """(hidden) => {
 }"""
 _IS_LOADED_UNDRAWN = """() => [...document.querySelectorAll("#results .loaded")]
   .some((card) => !card.checkVisibility({ contentVisibilityAuto: true }))"""
+# Of each picture that comes up, whether it is in sight.
+_WATCH_FADES = """() => {
+  window.fades = [];
+  const animate = Element.prototype.animate;
+  Element.prototype.animate = function (...how) {
+    const { top, bottom } = this.getBoundingClientRect();
+    fades.push(bottom > 0 && top < innerHeight);
+    return animate.apply(this, how);
+  };
+}"""
+_ARE_DRAWN_ONES_LOADED = """() => [...document.querySelectorAll("#results .card:not(.loaded)")]
+  .every((card) => !card.checkVisibility({ contentVisibilityAuto: true }))"""
 _SCROLL = "(share) => scrollTo(0, share * (document.documentElement.scrollHeight - innerHeight))"
 _STANDS = """([id, top]) => Math.abs(document.querySelector(`#results [data-id="${id}"]`)
   .getBoundingClientRect().top - top) < 1"""
@@ -131,6 +143,18 @@ def test_all_are_there_but_only_near_ones_are_complete(many: Page) -> None:
 def test_pictures_are_there_before_they_are_drawn(open_many: Open) -> None:
     # High enough for a run between what is drawn and what is near.
     open_many(viewport={"width": 960, "height": 2400}).wait_for_function(_IS_LOADED_UNDRAWN)
+
+
+def test_only_pictures_in_sight_fade_in(open_many: Open) -> None:
+    page = open_many(reduced_motion="no-preference")
+    page.evaluate(_WATCH_FADES)
+    card = _card(page, FAR)
+    card.scroll_into_view_if_needed()
+    _see_complete(card)
+    page.wait_for_function(_ARE_DRAWN_ONES_LOADED)
+    fades = page.evaluate("fades")
+    assert fades
+    assert all(fades)
 
 
 def test_a_bare_card_has_the_size_of_a_complete_one(many: Page) -> None:
