@@ -11,6 +11,8 @@ import { complete } from "./card.js";
  * looks at every one that has not come yet, thousands after a long way down, in every frame.
  */
 const NEAR = { rootMargin: "200% 0px" };
+/** So many cards are completed in a frame. */
+const PIECE = 12;
 
 /** @param {HTMLElement} grid of runs, one below the other */
 export function createNear(grid) {
@@ -22,18 +24,21 @@ export function createNear(grid) {
     work();
   }, NEAR);
 
-  /** What is seen is completed at once, of what is near one run a frame. */
+  /** What is seen is completed at once, what is near piece by piece. */
   function work() {
     const seen = [...due].filter(isSeen);
-    for (const run of seen.length ? seen : [...due].slice(0, 1)) fill(run);
+    if (seen.length) for (const run of seen) fill(run);
+    else for (const run of [...due].slice(0, 1)) fill(run, PIECE);
     cancelAnimationFrame(frame);
     if (due.size) frame = requestAnimationFrame(work);
   }
 
-  /** @param {Element | null | undefined} run */
-  function fill(run) {
+  /** @param {Element | null | undefined} run @param {number} [most] */
+  function fill(run, most = Infinity) {
     if (!run) return;
-    for (const card of run.querySelectorAll(".bare")) complete(card);
+    const bare = Array.from(run.querySelectorAll(".bare"));
+    for (const card of bare.slice(0, most)) complete(card);
+    if (bare.length > most) return;
     due.delete(run);
     observer.unobserve(run);
   }

@@ -18,6 +18,8 @@ MANY = 3000
 FAR = 2000
 # Those that two windows and a run of cards have room for, on either side.
 MOST_COMPLETE = 600
+# Two pieces: one as the window comes near a run, another before the next frame.
+MOST_A_FRAME = 24
 BARE = re.compile(r"\bbare\b")
 DESKTOP = {"viewport": {"width": 960, "height": 600}}
 PHONE = {"viewport": {"width": 390, "height": 600}}
@@ -56,6 +58,19 @@ _HEIGHTS = """(hidden) => {
   for (const { style } of runs) [style.contentVisibility, style.height] = ["visible", "auto"];
   const found = runs.map((run, i) => [...before[i], height(run)]);
   for (const { style } of runs) [style.contentVisibility, style.height] = ["", ""];
+  return found;
+}"""
+# How many cards have been completed in each of so many frames.
+_COMPLETED = """async (frames) => {
+  const countBare = () => document.querySelectorAll("#results .bare").length;
+  const found = [];
+  for (let i = 0, before = countBare(); i < frames; i++) {
+    scrollBy(0, 40);
+    await new Promise(requestAnimationFrame);
+    const now = countBare();
+    found.push(before - now);
+    before = now;
+  }
   return found;
 }"""
 _IS_LOADED_UNDRAWN = """() => [...document.querySelectorAll("#results .loaded")]
@@ -155,6 +170,11 @@ def test_only_pictures_in_sight_fade_in(open_many: Open) -> None:
     fades = page.evaluate("fades")
     assert fades
     assert all(fades)
+
+
+def test_few_cards_are_completed_in_one_frame(many: Page) -> None:
+    found = many.evaluate(_COMPLETED, 100)
+    assert 0 < max(found) <= MOST_A_FRAME
 
 
 def test_a_bare_card_has_the_size_of_a_complete_one(many: Page) -> None:
