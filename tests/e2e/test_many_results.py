@@ -55,9 +55,10 @@ _HEIGHTS = """(hidden) => {
   const isDrawn = (run) =>
     run.firstElementChild.checkVisibility({ contentVisibilityAuto: true });
   const before = runs.map((run) => [isDrawn(run), height(run)]);
-  for (const { style } of runs) [style.contentVisibility, style.height] = ["visible", "auto"];
+  const free = { contain: "none", contentVisibility: "visible", height: "auto" };
+  for (const { style } of runs) Object.assign(style, free);
   const found = runs.map((run, i) => [...before[i], height(run)]);
-  for (const { style } of runs) [style.contentVisibility, style.height] = ["", ""];
+  for (const { style } of runs) for (const name in free) style[name] = "";
   return found;
 }"""
 # How many cards have been completed in each of so many frames.
