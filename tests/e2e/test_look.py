@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -49,6 +50,17 @@ def test_a_phone_scrolls_one_way_only(open_page: OpenPage, watches: list[Watch],
     assert panel["x"] >= 0
     assert panel["x"] + panel["width"] <= 360
     assert overflow(page) == 0
+
+
+def test_signs_are_drawn_where_they_are_seen(open_page: OpenPage) -> None:
+    found = see_results(open_page("?query=guitar"))
+    first, second = found.nth(0), found.nth(1)
+    first.hover()
+    for name in ("similar", "more", "less"):
+        expect(first.locator(f".{name} .sign")).to_have_css("mask-image", re.compile("^url"))
+        expect(second.locator(f".{name} .sign")).to_have_css("mask-image", "none")
+    second.locator(".tile").focus()
+    expect(second.locator(".more .sign")).to_have_css("mask-image", re.compile("^url"))
 
 
 def test_keys(open_page: OpenPage) -> None:
