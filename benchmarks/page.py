@@ -10,8 +10,11 @@ headless browser is scrolled until that many results are on the page (``loading`
 whole, and of the tasks that held the page up for more than 50 ms). Then the page is scrolled, one
 step a frame, over ``--frames`` frames from its beginning, from its middle and before its end;
 interleaved, as the floor, an empty page of the same height. ``frame_ms``: between frames;
-``cpu_ms_per_frame``: what a frame costs the page's main thread, of which layout and style, which
-other programs disturb least. ``back_ms``: from the step back in the history, out of another search,
+``late_share``: of the frames, those that came half a frame late or more. The floor's are the
+machine's doing, ``late_beyond_floor`` is the page's. What follows is time that the page's main
+thread has run, which other programs disturb least: ``main_ms``, of a frame; ``main_over_share``: of
+the frames, those that took it longer than a screen gives; ``cpu_ms_per_frame``: the mean, of which
+layout and style. ``back_ms``: from the step back in the history, out of another search,
 to the first frame that has all of the results again and shows the pictures in sight, the median of
 three. JSON on stdout, progress on stderr.
 """
@@ -28,15 +31,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from bisect import bisect
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from playwright.sync_api import CDPSession, Page, sync_playwright
+from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
 from search_back.cli.demo import prepare
 from search_back.files import write_json
@@ -51,9 +56,12 @@ WINDOW = {"width": 1280, "height": 900}
 FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
 COLUMNS = ["image_path", "caption", "group"]
 METRICS = {"all": "TaskDuration", "layout": "LayoutDuration", "style": "RecalcStyleDuration"}
+MARK = "page.py: frame"
+TASK = "ThreadControllerImpl::RunTask"
+TRACED = ["toplevel", "blink.user_timing"]
 
 # Frames begin once nothing is loaded any more: what is measured is the scrolling alone.
-SCROLL = """async ([frames, step, from]) => {
+SCROLL = """async ([frames, step, from, mark]) => {
   const next = () => new Promise(requestAnimationFrame);
   const end = document.documentElement.scrollHeight - innerHeight;
   scrollTo(0, Math.min(from * end, end - frames * step));
@@ -61,11 +69,13 @@ SCROLL = """async ([frames, step, from]) => {
   const times = [];
   let before = await next();
   for (let i = 0; i < frames; i++) {
+    performance.mark(mark);
     scrollBy(0, step);
     const now = await next();
     times.push(now - before);
     before = now;
   }
+  performance.mark(mark);
   return times;
 }"""
 EMPTY = """<!doctype html><meta name="viewport" content="width=device-width"><title>empty</title>
@@ -80,8 +90,13 @@ LOAD = """async (wanted) => {
     scrollTo(0, document.documentElement.scrollHeight);
     await new Promise(requestAnimationFrame);
   }
-  await new Promise((resolve) => setTimeout(resolve, 500));
-  return { seconds: (performance.now() - began) / 1000, cards: count(), tasks };
+  const seconds = (performance.now() - began) / 1000;
+  const loaded = () => document.querySelectorAll("#results .loaded").length;
+  for (let before = -1; before !== loaded(); ) {
+    before = loaded();
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+  return { seconds, cards: count(), tasks };
 }"""
 BACK = """async (wanted) => {
   const began = performance.now();
@@ -153,33 +168,71 @@ def spent(session: CDPSession) -> dict[str, float]:
     return {kind: found[name] * 1e3 for kind, name in METRICS.items()}
 
 
-def scrolled(page: Page, session: CDPSession, *how: float) -> tuple[list[float], dict[str, float]]:
-    """Between frames, and on the main thread in all; ``how``: frames, step in pixels, start."""
+@dataclass(frozen=True)
+class Stretch:
+    """Milliseconds of every frame of a stretch: since the one before, and of the main thread."""
+
+    times: list[float]
+    main: list[float]
+    cost: dict[str, float]
+
+
+def scrolled(page: Page, session: CDPSession, browser: Browser, *how: float) -> Stretch:
+    """``how``: frames, step in pixels, start."""
+    browser.start_tracing(page=page, categories=TRACED)
     before = spent(session)
-    times: list[float] = page.evaluate(SCROLL, list(how))
+    times: list[float] = page.evaluate(SCROLL, [*how, MARK])
     after = spent(session)
-    return times, {kind: after[kind] - before[kind] for kind in after}
+    trace = json.loads(browser.stop_tracing())
+    cost = {kind: after[kind] - before[kind] for kind in after}
+    return Stretch(times, by_frame(trace["traceEvents"]), cost)
 
 
-def summary(times: list[float], cost: dict[str, float]) -> dict[str, Any]:
-    ordered = sorted(times)
+def by_frame(events: list[dict[str, Any]]) -> list[float]:
+    """Milliseconds that the thread which set the marks has run from each to the next."""
+    marks = [event for event in events if event["name"] == MARK]
+    thread = (marks[0]["pid"], marks[0]["tid"])
+    starts = sorted(mark["ts"] for mark in marks)
+    found = [0.0] * len(starts)
+    for event in events:
+        if event["name"] == TASK and (event["pid"], event["tid"]) == thread and "tdur" in event:
+            # The task that sets a mark goes on to draw what the mark begins.
+            place = bisect(starts, event["ts"] + event["dur"]) - 1
+            if place >= 0:
+                found[place] += event["tdur"] / 1e3
+    # After the last mark comes no frame.
+    return found[:-1]
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    ordered = sorted(values)
     return {
-        "frame_ms": {
-            "median": round(statistics.median(ordered), 1),
-            "p95": round(ordered[int(0.95 * (len(ordered) - 1))], 1),
-            "max": round(ordered[-1], 1),
-        },
-        "late_share": round(sum(t > LATE_MS for t in times) / len(times), 3),
+        "median": round(statistics.median(ordered), 1),
+        "p95": round(ordered[int(0.95 * (len(ordered) - 1))], 1),
+        "max": round(ordered[-1], 1),
+    }
+
+
+def share(values: list[float], limit: float) -> float:
+    return round(sum(value > limit for value in values) / len(values), 3)
+
+
+def pooled(stretches: list[Stretch]) -> dict[str, Any]:
+    times = [ms for stretch in stretches for ms in stretch.times]
+    main = [ms for stretch in stretches for ms in stretch.main]
+    cost = {kind: sum(stretch.cost[kind] for stretch in stretches) for kind in METRICS}
+    return {
+        "frame_ms": spread(times),
+        "late_share": share(times, LATE_MS),
+        "main_ms": spread(main),
+        "main_over_share": share(main, FRAME_MS),
         "cpu_ms_per_frame": {kind: round(ms / len(times), 2) for kind, ms in cost.items()},
     }
 
 
-def pooled(runs: list[tuple[list[float], dict[str, float]]]) -> dict[str, Any]:
-    cost = {kind: sum(run[1][kind] for run in runs) for kind in METRICS}
-    return summary([t for times, _ in runs for t in times], cost)
-
-
-def measured(page: Page, floor: Page, wanted: int, options: argparse.Namespace) -> dict[str, Any]:
+def measured(
+    browser: Browser, page: Page, floor: Page, wanted: int, options: argparse.Namespace
+) -> dict[str, Any]:
     """Load and scroll; ``page`` shows the first results already."""
     loaded = page.evaluate(LOAD, wanted)
     say(f"{loaded['cards']} results in {loaded['seconds']:.0f} s")
@@ -190,14 +243,17 @@ def measured(page: Page, floor: Page, wanted: int, options: argparse.Namespace) 
     for one in (page, floor):
         sessions[one] = one.context.new_cdp_session(one)
         sessions[one].send("Performance.enable", {"timeDomain": "threadTicks"})
-    runs: dict[str, list[tuple[list[float], dict[str, float]]]] = {"page": [], "floor": []}
+    runs: dict[str, list[Stretch]] = {"page": [], "floor": []}
     for start in (0, 0.5, 1):
         for name, one in (("floor", floor), ("page", page)):
             one.bring_to_front()
-            runs[name].append(scrolled(one, sessions[one], options.frames, options.step, start))
+            how = (options.frames, options.step, start)
+            runs[name].append(scrolled(one, sessions[one], browser, *how))
     page.bring_to_front()
     back = [came_back(page, wanted) for _ in range(3)]
     tasks = loaded["tasks"]
+    found = {name: pooled(stretches) for name, stretches in runs.items()}
+    late = found["page"]["late_share"] - found["floor"]["late_share"]
     return {
         "results": loaded["cards"],
         "loading": {
@@ -205,7 +261,8 @@ def measured(page: Page, floor: Page, wanted: int, options: argparse.Namespace) 
             "long_tasks": len(tasks),
             "longest_task_ms": round(max(tasks, default=0)),
         },
-        **{name: pooled(found) for name, found in runs.items()},
+        **found,
+        "late_beyond_floor": round(late, 3),
         "back_ms": round(statistics.median(back)),
     }
 
@@ -245,7 +302,7 @@ def main() -> None:
                 page.bring_to_front()
                 page.goto(url + QUERY)
                 page.locator("#results .card.loaded").first.wait_for()
-                found.append(measured(page, floor, wanted, options))
+                found.append(measured(browser, page, floor, wanted, options))
                 context.close()
             named = {"chromium": browser.version}
             browser.close()
