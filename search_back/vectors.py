@@ -16,7 +16,8 @@ HalfArray = NDArray[np.float16]
 def normalise(vectors: ArrayLike) -> FloatArray:
     """Rows scaled to unit length: ``(n, d)`` → ``(n, d)`` float32. Zero rows stay zero."""
     rows = np.asarray(vectors, dtype=np.float32)
-    norms = np.linalg.norm(rows, axis=-1, keepdims=True)
+    # np.linalg.norm makes two arrays as large as the rows.
+    norms = np.sqrt(np.einsum("...i,...i->...", rows, rows))[..., None]
     result: FloatArray = rows / np.where(norms == 0, np.float32(1), norms)
     return result
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,15 @@ class Vectors:
     def blocks(self, rows: int = 16_384, *, start: int = 0) -> Iterator[FloatArray]:
         """Every row from ``start`` once, in order, as ``(≤ rows, d)`` float32 of unit length.
 
-        Unit length again: float16 rounded it, and similarities of 1.0001 would come of that.
+        Unit length again: float16 rounded it, and similarities of 1.0001 would come of that. The
+        next block is read while one is used.
         """
+        return _ahead(normalise(part) for part in self._parts(rows, start))
+
+    def _parts(self, rows: int, start: int) -> Iterator[Any]:
         for part in self.parts:
             for first in range(min(start, len(part)), len(part), rows):
-                yield normalise(part[first : first + rows])
+                yield part[first : first + rows]
             start = max(0, start - len(part))
 
     def followed_by(self, other: Vectors) -> Vectors:
@@ -121,6 +126,15 @@ def _open_vectors(folder: Path) -> Vectors | None:
             )
         parts.append(part)
     return Vectors(tuple(parts), int(parts[0].shape[1]))
+
+
+def _ahead(blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
+    """The same, each made by another thread while the one before it is used."""
+    with ThreadPoolExecutor(1) as other:
+        coming = other.submit(next, blocks, None)
+        while (block := coming.result()) is not None:
+            coming = other.submit(next, blocks, None)
+            yield block
 
 
 def _number(file: Path) -> int:

@@ -27,6 +27,11 @@ class Exam:
     questions: Questions
     truth: IdArray
 
+    def first(self, count: int) -> Exam:
+        """Of the first queries alone."""
+        asked = self.questions
+        return Exam(Questions(asked.rows[:count], asked.own[:count], asked.k), self.truth[:count])
+
     def recall(self, index: FaissIndex, k: int, *, asked_by: Modality | None = None) -> float:
         """The share of the k true neighbours that is found among k results."""
         own, truth = self.questions.own, self.truth[:, :k]
@@ -49,6 +54,12 @@ class Exams:
     tuning: Exam
     many: Exam
     held_out: Exam
+
+    def for_results(self, k: int) -> Exam:
+        """To tune k results: the more there are, the fewer queries say as much."""
+        if k >= MANY:
+            return self.many
+        return self.tuning.first(QUERIES // 2) if k >= FEW else self.tuning
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from search_back.index.coarse import centres_scored
 from search_back.index.faiss_index import FaissIndex
-from search_back.index.measure import LADDER, MANY, Exam, Exams
+from search_back.index.measure import LADDER, Exam, Exams
 from search_back.index.parameters import least_nprobe
 from search_back.index.plan import SearchPlan, SearchSettings, Step
 from search_back.types import Modality
@@ -51,10 +51,11 @@ def tune(
         for k in ladder:
             if k > ladder[0] and k * 10 > len(index):
                 break
-            questions = exam.many if k >= MANY else exam.tuning
             # No breadth falls as k grows, so what fewer results needed is where to begin.
             first = found[-1].settings.nprobe if found else None
-            found.append(Step(k, _cheapest(index, questions, k, recall + MARGIN, first or 1)))
+            found.append(
+                Step(k, _cheapest(index, exam.for_results(k), k, recall + MARGIN, first or 1))
+            )
         lists = _rising([*found, _everything(index)])
         few = [k for k in LINKED_LADDER if k <= ladder[-1] and k * 10 <= len(index)]
         linked = _linked(index, exam.tuning, few, kind, SearchPlan({kind: lists}), recall + MARGIN)
