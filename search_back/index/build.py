@@ -48,7 +48,7 @@ class BuildSettings:
     nb_cores: int | None = None
     overwrite: bool = False
     command: str = ""
-    checkpoint_rows: int = 250_000
+    checkpoint_rows: int = 500_000
 
 
 @dataclass(frozen=True, slots=True)

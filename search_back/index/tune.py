@@ -75,7 +75,11 @@ def _cheapest(index: FaissIndex, exam: Exam, k: int, target: float, first: int) 
     worse = 0
     for factor in factors:
         trial = _Trial(index, exam, k, [_settings(index, b, factor) for b in widths])
-        at = trial.least(target) if enough is None else trial.least_from(enough, target)
+        if enough is None:
+            # The last candidates are the most: if they do not do, what comes nearest is theirs.
+            at = trial.least(target, give_up=factor != factors[-1])
+        else:
+            at = trial.least_from(enough, target)
         reached, settings = trial.recall(at), trial.settings(at)
         if reached < target:
             nearest = max(nearest, (reached, settings), key=lambda found: found[0])
@@ -162,13 +166,21 @@ class _Trial:
             self._known[at] = self._exam.recall(index, self._k)
         return self._known[at]
 
-    def least(self, target: float) -> int:
-        """The first step that reaches a target; where none does, one near the best."""
+    def least(self, target: float, *, give_up: bool = False) -> int:
+        """The first step that reaches a target; where none does, one near the best.
+
+        ``give_up``: or, sooner, one from which on the same gain each time would not do.
+        """
         last = len(self._steps) - 1
         low, high = -1, 0
         while self.recall(high) < target and high < last:
-            if low >= 0 and self.recall(high) - self.recall(low) < STALLED:
-                return high
+            if low >= 0:
+                gained, missing = self.recall(high) - self.recall(low), target - self.recall(high)
+                doublings = (last - high) / STEPS
+                # Below a half, what is gained may still become more.
+                hopeless = self.recall(high) > 0.5 and gained * doublings < missing
+                if gained < STALLED or (give_up and hopeless):
+                    return high
             low, high = high, min(last, high + STEPS)
         return self._between(low, high, target)
 

@@ -78,6 +78,48 @@ def test_one_dearer_step_does_not_end_the_search(index: FaissIndex) -> None:
     assert plan.at(K) == SearchSettings(nprobe=widths[0], k_factor=16.0)
 
 
+class Climb:
+    """An exam in which each doubling of the lists gains less than the one before it."""
+
+    def __init__(self, reached: float) -> None:
+        self.reached = reached
+        self.asked: list[SearchSettings] = []
+
+    def recall(self, index: FaissIndex, k: int) -> float:
+        settings = index.plan.at(k)
+        assert settings.nprobe is not None
+        self.asked.append(settings)
+        return self.reached * (1 - 0.5 / settings.nprobe)
+
+
+@pytest.mark.parametrize(("target", "reached"), [(0.94, 0.9), (0.94, 0.99), (0.2, 0.9)])
+def test_what_cannot_reach_the_recall_is_given_up_early(
+    index: FaissIndex, target: float, reached: float
+) -> None:
+    settings = [SearchSettings(nprobe=b) for b in tuning._rise(1, 1_000)]
+    found, asked = [], []
+    for give_up in (False, True):
+        exam = Climb(reached)
+        trial = tuning._Trial(index, cast("Exam", exam), K, settings)
+        found.append(trial.least(target, give_up=give_up))
+        asked.append(len(exam.asked))
+    if reached >= target:
+        assert found[0] == found[1]
+        assert trial.recall(found[0]) >= target
+        assert asked[0] == asked[1]
+    else:
+        assert found[0] > found[1]
+        assert asked[0] > asked[1]
+
+
+def test_the_most_candidates_may_look_everywhere(index: FaissIndex) -> None:
+    exam = cast("Exam", Climb(0.9))
+    plan = tuning.tune(index, {"image": Exams(exam, exam, exam)}, recall=0.95, ladder=(K,))
+    chosen = plan.at(K)
+    assert chosen.k_factor == tuning.K_FACTORS[-1]
+    assert exam.recall(index.with_settings(chosen), K) > 0.9 - 2 * tuning.STALLED
+
+
 @pytest.mark.skipif(library() is None, reason="installed without a C compiler")
 def test_a_graph_is_asked_where_it_finds_as_much_for_less(
     index: FaissIndex, exam: Exam, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
