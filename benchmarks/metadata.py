@@ -22,6 +22,7 @@ import argparse
 import json
 import os
 import platform
+import random
 import statistics
 import subprocess
 import sys
@@ -40,6 +41,7 @@ from search_back.metadata import open_metadata
 
 SEED = 0
 LISTS = 1000
+WARMED = 5
 OPENING = """
 import json, sys, time
 from pathlib import Path
@@ -128,19 +130,21 @@ def measure(
     repeat: int,
     slow: dict[str, int],
 ) -> dict[str, Any]:
-    """Interleaved runs over fresh ids; a store in ``slow`` is left out above so many rows.
+    """Runs over fresh ids, in another order each time; one in ``slow`` has no more rows than that.
 
     Each takes a few other rows first, so that none pays for what the one before it left in the
     processor's caches.
     """
+    order = random.Random(SEED)
     times: dict[str, list[float]] = {}
     busy: dict[str, list[float]] = {}
     for _ in range(repeat + 1):
         ids = draw()
-        for name, take in takes.items():
+        for name, take in order.sample(list(takes.items()), len(takes)):
             if len(ids) > slow.get(name, len(ids)):
                 continue
-            take(warm)
+            for part in np.split(warm, WARMED):
+                take(part)
             start, cpu = time.perf_counter(), time.thread_time()
             take(ids)
             times.setdefault(name, []).append((time.perf_counter() - start) * 1e3)
