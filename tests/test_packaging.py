@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from search_back.kernels import LIBRARY, library
+
 ROOT = Path(__file__).resolve().parent.parent
 LEFT_OUT = shutil.ignore_patterns(
     ".*", "build", "dist", "demo", "*.egg-info", "__pycache__", "node_modules"
@@ -87,6 +89,12 @@ def test_the_wheel_holds_every_file_of_the_page_and_the_model(wheel: Path) -> No
     assert len(data) > 5
     assert page | data <= names
     assert not any("tests/" in name or "__pycache__" in name for name in names)
+
+
+@pytest.mark.skipif(library() is None, reason="installed without a C compiler")
+def test_the_wheel_holds_what_is_compiled(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert any(name.startswith(f"search_back/kernels/{LIBRARY}.") for name in names)
 
 
 def test_the_sdist_holds_what_its_makefile_needs(sdist: Path) -> None:
