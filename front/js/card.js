@@ -38,10 +38,10 @@ export function makeCard(result, doing) {
 }
 
 /**
- * Gives a bare card its picture and its buttons.
+ * Gives a bare card its picture and its buttons. A lazy picture loads when its card comes near the window.
  * @param {Element} root
  */
-export function complete(root) {
+export function complete(root, { lazy = false } = {}) {
   const { result, doing } = known.get(root) ?? {};
   if (!result || !doing || !root.classList.contains("bare")) return;
   const { id, caption, href, src, placeholder } = result;
@@ -56,6 +56,7 @@ export function complete(root) {
   if (placeholder) tile.style.backgroundImage = `url(${placeholder})`;
   image.alt = caption || t("Picture {id}", { id });
   image.addEventListener("error", () => drop(root, id, doing));
+  if (lazy) image.loading = "lazy";
   image.src = src;
 }
 

@@ -8,7 +8,8 @@ import { complete } from "./card.js";
 /**
  * Two windows above and below the one that is seen are made ready: some half a window before the browser
  * draws them. Their pictures load then, too. A browser that is left to load them as they come near (`lazy`)
- * looks at every one that has not come yet, thousands after a long way down, in every frame.
+ * looks at every one that has not come yet, thousands after a long way down, in every frame. Only those that a
+ * page begins with are few enough: what is first in sight comes first.
  */
 const NEAR = { rootMargin: "200% 0px" };
 /** So many cards are completed in a frame. */
@@ -37,7 +38,8 @@ export function createNear(grid) {
   function fill(run, most = Infinity) {
     if (!run) return;
     const bare = Array.from(run.querySelectorAll(".bare"));
-    for (const card of bare.slice(0, most)) complete(card);
+    const lazy = run === grid.querySelector(".run");
+    for (const card of bare.slice(0, most)) complete(card, { lazy });
     if (bare.length > most) return;
     due.delete(run);
     observer.unobserve(run);
