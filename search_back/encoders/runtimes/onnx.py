@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,13 @@ import numpy.typing as npt
 from search_back.encoders.runtimes import OpenTower
 from search_back.errors import ModelUnavailable
 from search_back.types import FloatArray
+
+# A runtime that does not know the duration (before 1.31) still stops at the end of a call.
+_WAITING: Final = {
+    "session.intra_op.allow_spinning": "1",
+    "session.intra_op.spin_duration_us": "20",
+    "session.force_spinning_stop": "1",
+}
 
 
 class OnnxOpener:
@@ -27,9 +34,10 @@ class OnnxOpener:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.enable_cpu_mem_arena = False
-        # Its threads would wait for each next step in a loop that uses up a core, beside other
-        # threads that have work for it.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Its threads wait for each next step in a loop: briefly, as to wake one takes as long as
+        # many a step, and not between calls, as other threads have work for the core.
+        for key, value in _WAITING.items():
+            options.add_session_config_entry(key, value)
         options.log_severity_level = 3
         try:
             session = ort.InferenceSession(str(path), options, providers=_providers())
