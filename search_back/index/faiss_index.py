@@ -123,11 +123,13 @@ class FaissIndex:
         *,
         among: IdMask | None = None,
         asked_by: Modality | None = None,
+        hidden: IdArray | None = None,
     ) -> tuple[FloatArray, IdArray]:
         """``(n, d)`` float32 → similarities and ids, best first, padded with -1.
 
         Both are ``(n, min(k, ids that may be found))``. L2 indices are answered in inner
-        products, ``1 - distance / 2`` for unit vectors.
+        products, ``1 - distance / 2`` for unit vectors. ``hidden``: for each query a stored id
+        that must not lead the search to its neighbours, -1 for none: ``(n,)``. It may be found.
         """
         if queries.ndim != 2 or queries.shape[1] != self._dimension:
             raise DimensionMismatch(
@@ -144,7 +146,7 @@ class FaissIndex:
             # The number belongs to the calling thread, so each has to set it.
             self._faiss.omp_set_num_threads(self._threads)
         if mask is None:
-            scores, places = self._among_all(queries, k, self._prepare(k, asked_by))
+            scores, places = self._among_all(queries, k, self._prepare(k, asked_by), hidden)
         else:
             scores, places = self._among(queries, k, mask, asked_by)
         if self._map is not None:
@@ -152,27 +154,39 @@ class FaissIndex:
         return scores, places
 
     def _among_all(
-        self, queries: FloatArray, k: int, call: _Prepared
+        self, queries: FloatArray, k: int, call: _Prepared, hidden: IdArray | None
     ) -> tuple[FloatArray, IdArray]:
         if self._neighbours is not None and call.ef:
-            scores, places, _ = self._walk(self._neighbours, queries, k, call)
+            scores, places, _ = self._walk(self._neighbours, queries, k, call, hidden)
             # Fewer than k rows may be linked to those.
             if places[:, -1].min() >= 0:
                 return scores, places
         return self._search(queries, k, call.parameters)
 
     def _walk(
-        self, graph: NeighbourGraph, queries: FloatArray, k: int, call: _Prepared
+        self,
+        graph: NeighbourGraph,
+        queries: FloatArray,
+        k: int,
+        call: _Prepared,
+        hidden: IdArray | None,
     ) -> tuple[FloatArray, IdArray, int]:
         _, seeds = self._inner.base_index.search(queries, call.ef, params=call.seeding)
-        return graph.search(queries, k, call.ef, seeds)
+        return graph.search(queries, k, call.ef, seeds, hidden)
 
-    def compared(self, queries: FloatArray, k: int, *, asked_by: Modality | None = None) -> int:
+    def compared(
+        self,
+        queries: FloatArray,
+        k: int,
+        *,
+        asked_by: Modality | None = None,
+        hidden: IdArray | None = None,
+    ) -> int:
         """Rows that the graph beside the index compares to answer ``(n, d)`` queries."""
         call = self._prepare(k, asked_by)
         if self._neighbours is None or not call.ef:
             return 0
-        return self._walk(self._neighbours, queries, k, call)[2]
+        return self._walk(self._neighbours, queries, k, call, hidden)[2]
 
     def _search(self, queries: FloatArray, k: int, parameters: Any) -> tuple[FloatArray, IdArray]:
         scores, places = self._inner.search(queries, k, params=parameters)

@@ -58,15 +58,19 @@ class NeighbourGraph:
         return self._dimension * (2 if self._graph.is_half else 1)
 
     def search(
-        self, queries: FloatArray, k: int, ef: int, seeds: IdArray
+        self, queries: FloatArray, k: int, ef: int, seeds: IdArray, hidden: IdArray | None = None
     ) -> tuple[FloatArray, IdArray, int]:
         """``(n, d)`` float32 → similarities and ids ``(n, k)``, best first; rows compared.
 
         ``ef``: candidates that are kept, at least k; ``seeds``: ids to begin with, ``(n, any)``,
-        of which -1 is none. Behind what is found ids are -1.
+        of which -1 is none; ``hidden``: for each query an id that the search goes on without, as
+        if it were not stored, -1 for none: ``(n,)``. Behind what is found ids are -1.
         """
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         seeds = np.ascontiguousarray(seeds, dtype=np.int64)
+        if hidden is None:
+            hidden = np.full(len(queries), -1, dtype=np.int64)
+        hidden = np.ascontiguousarray(hidden, dtype=np.int64)
         scores = np.empty((len(queries), k), dtype=np.float32)
         ids = np.empty((len(queries), k), dtype=np.int64)
         compared: int = self._search(
@@ -75,6 +79,7 @@ class NeighbourGraph:
             len(queries),
             seeds.ctypes.data,
             seeds.shape[1],
+            hidden.ctypes.data,
             k,
             max(ef, k),
             scores.ctypes.data,

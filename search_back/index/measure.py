@@ -33,9 +33,13 @@ class Exam:
         return Exam(Questions(asked.rows[:count], asked.own[:count], asked.k), self.truth[:count])
 
     def recall(self, index: FaissIndex, k: int, *, asked_by: Modality | None = None) -> float:
-        """The share of the k true neighbours that is found among k results."""
+        """The share of the k true neighbours that is found among k results.
+
+        Also where a query is stored it is asked like one that is not: its own row, linked to its
+        neighbours, would lead a graph's search to all of them.
+        """
         own, truth = self.questions.own, self.truth[:, :k]
-        _, found = index.search(self.questions.rows, k + 1, asked_by=asked_by)
+        _, found = index.search(self.questions.rows, k + 1, asked_by=asked_by, hidden=own)
         hits = 0
         for mine, expected, ids in zip(own, truth, found, strict=True):
             others = ids[(ids >= 0) & (ids != mine)][:k]

@@ -141,9 +141,10 @@ def _walked(
 
 def _linked_cost(index: FaissIndex, exam: Exam, k: int, settings: SearchSettings) -> float:
     assert index.neighbours is not None
-    compared = index.with_settings(settings).compared(exam.questions.rows, k)
+    asked = exam.questions
+    compared = index.with_settings(settings).compared(asked.rows, k, hidden=asked.own)
     lists = SearchSettings(nprobe=settings.seed_nprobe)
-    read = compared / len(exam.questions.rows) * index.neighbours.row_bytes
+    read = compared / len(asked.rows) * index.neighbours.row_bytes
     return _cost(index, lists, k) + read * LINKED_READ_BYTES
 
 

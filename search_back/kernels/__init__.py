@@ -45,7 +45,7 @@ def library() -> ctypes.CDLL | None:
         return None
     pointer, number, count = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64
     answered = (number, number, pointer, pointer)
-    found.graph_search.argtypes = [pointer, pointer, count, pointer, number, *answered]
+    found.graph_search.argtypes = [pointer, pointer, count, pointer, number, pointer, *answered]
     found.graph_search.restype = count
     found.graph_link_back.argtypes = [pointer, count, number, number]
     found.graph_link_back.restype = None

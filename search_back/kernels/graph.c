@@ -157,9 +157,10 @@ INLINE void ask_for(const query *q, int64_t row) {
 }
 
 /* The best-first search: the best `ef` candidates come into the pool; how many there are. */
-INLINE int walk(query *q, int ef, const int64_t *seeds, int32_t seed_count, int64_t *compared) {
+INLINE int walk(query *q, int ef, const int64_t *seeds, int32_t seed_count, int64_t hidden, int64_t *compared) {
     const graph *g = q->g;
     int count = 0, at = 0;
+    if (hidden >= 0) is_new(&q->scored, (uint32_t)hidden);
     for (int32_t i = 0; i < seed_count + AHEAD; i++) {
         if (i < seed_count && seeds[i] >= 0 && seeds[i] < g->rows) ask_for(q, seeds[i]);
         int64_t row = i < AHEAD ? -1 : seeds[i - AHEAD];
@@ -215,10 +216,11 @@ INLINE void finish(const query *q, int count, int k, float offset, float *scores
 }
 
 /* Answers `queries` (count, dimension) into `scores` and `rows` (count, k), each from its `seeds`
-   (count, seed_count), of which -1 is none; how many rows were compared, or -1 where memory ran out. */
+   (count, seed_count), of which -1 is none, as if its `hidden` row (count,), -1 for none, were not there; how many
+   rows were compared, or -1 where memory ran out. */
 FOR_EACH_PROCESSOR API int64_t graph_search(
-    const graph *g, const float *queries, int64_t count, const int64_t *seeds, int32_t seed_count, int32_t k,
-    int32_t ef, float *scores, int64_t *rows
+    const graph *g, const float *queries, int64_t count, const int64_t *seeds, int32_t seed_count,
+    const int64_t *hidden, int32_t k, int32_t ef, float *scores, int64_t *rows
 ) {
     query q = {.g = g, .width = (size_t)g->dimension * (g->is_half ? 2 : 1)};
     q.weights = malloc((size_t)g->dimension * sizeof *q.weights);
@@ -233,7 +235,7 @@ FOR_EACH_PROCESSOR API int64_t graph_search(
             break;
         }
         float offset = weigh(&q, queries + i * g->dimension);
-        int found = walk(&q, ef, seeds + i * seed_count, seed_count, &compared);
+        int found = walk(&q, ef, seeds + i * seed_count, seed_count, hidden[i], &compared);
         if (found < 0) compared = NO_MEMORY;
         else finish(&q, found, k, offset, scores + i * k, rows + i * k);
     }

@@ -18,10 +18,12 @@ from search_back.index import graph as graphs
 from search_back.index import link as linking
 from search_back.index.append import append
 from search_back.index.build import BuildSettings, build
+from search_back.index.exact import Questions
 from search_back.index.faiss_index import FaissIndex, open_index
 from search_back.index.fill import Silent
 from search_back.index.graph import DEGREE, FORWARD, NeighbourGraph, graph_path, open_graph
 from search_back.index.link import link
+from search_back.index.measure import Exam
 from search_back.index.plan import SearchPlan, SearchSettings, Step
 from search_back.index.score import score
 from search_back.kernels import library
@@ -110,6 +112,40 @@ def test_seeds_may_be_missing_and_links_may_be_wrong(folder: Path) -> None:
     damaged = NeighbourGraph(links, index.raw)
     _, ids, _ = damaged.search(queries, K, 64, seeds)
     assert ids.max() < ROWS
+
+
+def test_a_hidden_row_is_passed_by(folder: Path) -> None:
+    index = opened(folder)
+    assert index.neighbours is not None
+    own = np.arange(0, ROWS, 100)
+    queries, seeds = index.reconstruct(own), np.tile(own, (len(own), 1))
+    _, ids, _ = index.neighbours.search(queries, K, 64, seeds)
+    assert np.array_equal(ids[:, 0], own)
+    _, ids, _ = index.neighbours.search(queries, K, 64, seeds, own)
+    assert (ids != own[:, None]).all()
+    # Begun at nothing else, it comes to nothing.
+    _, ids, compared = index.neighbours.search(queries, K, 64, own[:, None], own)
+    assert compared == 0
+    assert (ids == -1).all()
+
+
+def test_what_is_stored_is_examined_like_what_is_not(folder: Path) -> None:
+    index = opened(folder, SearchSettings(nprobe=1, ef_search=16, seed_nprobe=1))
+    own = np.arange(0, ROWS, 8)
+    stored, fresh = index.reconstruct(own), vectors(16, len(own))
+
+    def examined(queries: FloatArray, own: IdArray) -> float:
+        similarities = exact(index, queries)
+        similarities[own >= 0, own[own >= 0]] = -2
+        truth = np.argsort(-similarities, 1)[:, :K]
+        return Exam(Questions(queries, own, K), truth).recall(index, K)
+
+    others = examined(fresh, np.full(len(own), -1))
+    assert examined(stored, own) == pytest.approx(others, abs=0.03)
+    # As rows that lead to their neighbours they would say more than is true of others.
+    truth = np.argsort(-exact(index, stored), 1)[:, 1 : K + 1]
+    _, ids = index.search(stored, K + 1)
+    assert np.mean([np.isin(a, b).mean() for a, b in zip(truth, ids, strict=True)]) > others + 0.03
 
 
 def test_each_query_is_answered_by_itself(folder: Path) -> None:
