@@ -67,13 +67,17 @@ class World:
         self.pictures = Tower(picture, gap=0.7, meaning=0.55, detail=0.45)
         self.captions = Tower(caption, gap=0.8, meaning=0.45, detail=0.35)
 
-    def items(self, count: int, *, part: int = 0) -> Iterator[tuple[Rows, Rows]]:
-        """Blocks of pictures and of their captions, ``(≤ BLOCK, d)`` unit rows each."""
+    def items(self, count: int, *, part: int) -> Iterator[tuple[Rows, Rows]]:
+        """Blocks of pictures and of their captions, ``(≤ BLOCK, d)`` unit rows each.
+
+        ``part``: from 1 on, another one has other items. numpy takes a seed of ``[n, 0]`` for
+        ``n``, so part 0 would be drawn from the numbers that the clusters were.
+        """
         rng = np.random.default_rng([self.seed, part, 1])
         for shared, pictures in self._pictured(count, part):
             yield pictures, self._embed(rng, self.captions, shared)
 
-    def pictures_of(self, count: int, *, part: int = 0) -> Iterator[Rows]:
+    def pictures_of(self, count: int, *, part: int) -> Iterator[Rows]:
         """The pictures of :meth:`items`, in half the time."""
         for _, pictures in self._pictured(count, part):
             yield pictures
@@ -123,7 +127,8 @@ def write_folder(folder: Path, rows: int, *, queries: int = 2_000, seed: int = 0
         pq.write_table(_metadata(first, n), folder / f"metadata/metadata_{part}.parquet")
     asked: dict[str, Any] = {}
     asked["image"], asked["text"] = (
-        np.concatenate(blocks) for blocks in zip(*world.items(queries), strict=True)
+        np.concatenate(blocks)
+        for blocks in zip(*world.items(queries, part=rows // PER_PART + 2), strict=True)
     )
     np.savez(folder / "queries.npz", **asked)
     return folder
