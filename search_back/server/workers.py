@@ -192,6 +192,8 @@ class HttpWorker(Worker):  # type: ignore[misc]
             services = Services(
                 app.settings, metrics=metrics, read_indices=app.read_indices, secret=app.secret
             )
+            # Encoders are read while the indices are.
+            threading.Thread(target=services.warm_up, name="warm-up", daemon=True).start()
             services.open()
         except SearchBackError as error:
             app.board.tell_failure(error)
@@ -210,8 +212,6 @@ class HttpWorker(Worker):  # type: ignore[misc]
         reloading = Reloading(services, after=self._tell_reload)
         signal.signal(signal.SIGHUP, reloading.ask)
         app.board.pin(Notice(self.pid, self.seat, time.monotonic()))
-        warm_up = threading.Thread(target=services.warm_up, name="warm-up", daemon=True)
-        warm_up.start()
         if self.age == 1:
             app.ready()
         server.serve(lambda: not self.alive, self._tick)

@@ -30,6 +30,7 @@ from search_back.services.snapshot import (
     IMAGE_PATH,
     FolderSnapshot,
     open_snapshot,
+    recorded_encoder,
 )
 from search_back.types import EmbeddingTerm, EncoderIdentity, Page, Query
 
@@ -288,9 +289,16 @@ class IndexService:
         self._encoder_problem = None
 
     def _warm_up(self) -> None:
+        name = self.options.clip_model
+        if name is None:
+            recorded = recorded_encoder(self.options.indice_folder)
+            name = None if recorded is None else recorded.name
+        if name is not None:  # while another thread opens the index
+            self._encoders.warm_up(name, **self._encoder_options)
         modality, index = next(iter(self.snapshot.indices.items()))
         check_encoder(self.snapshot, index, self._encoder())
-        self._encoders.warm_up(self.model, **self._encoder_options)
+        if name is None:
+            self._encoders.warm_up(self.model, **self._encoder_options)
         anything = EmbeddingTerm(np.ones(index.dimension, dtype=np.float32))
         unmeasured = SearchEngine(lambda: self.snapshot, self._encoder, lambda step: nullcontext())
         unmeasured.search(Query((anything,), modality=modality, k=1))

@@ -179,6 +179,14 @@ def _identity(folder: Path, manifest: Mapping[str, Any]) -> EncoderIdentity | No
         raise _bad_manifest(folder, error) from error
 
 
+def recorded_encoder(folder: Path) -> EncoderIdentity | None:
+    """The encoder that made the vectors of a folder, if its build wrote that down.
+
+    Opens nothing else. Raises ``BadFolder``, ``CorruptFile``.
+    """
+    return _identity(folder, _read_manifest(folder))
+
+
 def _bad_manifest(folder: Path, error: Exception) -> CorruptFile:
     return CorruptFile(
         f"{folder / INDEX_MANIFEST} does not describe an index",

@@ -12,6 +12,7 @@ from flask import Flask
 from search_back.config import IndexOptions, ServerSettings
 from search_back.errors import ConfigError, UnknownIndex
 from search_back.services import DEFAULT_MODEL, Services
+from search_back.services.snapshot import FolderSnapshot, open_snapshot
 from tests.conftest import Chain
 from tests.folders import unit_rows, write_folder
 
@@ -59,6 +60,23 @@ def test_warming_up_loads_what_can_be_loaded_and_says_what_cannot(
     services.close()
     assert "'broken' cannot answer words or pictures" in caplog.text
     assert "'good'" not in caplog.text
+
+
+@pytest.mark.parametrize("named", ["emoji", None])
+def test_the_encoder_is_read_before_the_index_is_open(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch, named: str | None
+) -> None:
+    services = Services(ServerSettings(indices={"i": IndexOptions(chain.index, clip_model=named)}))
+    loaded = []
+
+    def watched(name: str, options: IndexOptions) -> FolderSnapshot:
+        loaded.append(services.encoders.loaded)
+        return open_snapshot(name, options)
+
+    monkeypatch.setattr("search_back.services.index.open_snapshot", watched)
+    services.warm_up()
+    services.close()
+    assert loaded == [1]
 
 
 def test_an_index_by_its_name(services: Services) -> None:
