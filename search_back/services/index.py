@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -291,8 +291,9 @@ class IndexService:
     def _warm_up(self) -> None:
         name = self.options.clip_model
         if name is None:
-            recorded = recorded_encoder(self.options.indice_folder)
-            name = None if recorded is None else recorded.name
+            with suppress(OSError, SearchBackError):  # the opening will tell
+                recorded = recorded_encoder(self.options.indice_folder)
+                name = None if recorded is None else recorded.name
         if name is not None:  # while another thread opens the index
             self._encoders.warm_up(name, **self._encoder_options)
         modality, index = next(iter(self.snapshot.indices.items()))

@@ -12,7 +12,7 @@ from search_back.encoders.runtimes import OpenTower
 from search_back.errors import ModelUnavailable
 from search_back.types import FloatArray
 
-# A runtime that does not know the duration (before 1.31) still stops at the end of a call.
+# A runtime that does not know the duration still stops at the end of a call.
 _WAITING: Final = {
     "session.intra_op.allow_spinning": "1",
     "session.intra_op.spin_duration_us": "20",
