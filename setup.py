@@ -14,7 +14,7 @@ VERSION = re.search(
 # Loaded by search_back/kernels; without a C compiler the installation goes on without it.
 KERNELS = Extension(
     "search_back.kernels._compiled",
-    sources=["search_back/kernels/graph.c", "search_back/kernels/texts.c"],
+    sources=[f"search_back/kernels/{name}.c" for name in ("graph", "lists", "texts")],
     depends=["search_back/kernels/kernels.h"],
     extra_compile_args=[]
     if os.name == "nt"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image
 
+from search_back.cores import usable_cores
 from search_back.encoders.resize import FILTERS, Fit, ResizeMode, fit, resize, resize_box
 from search_back.errors import ConfigError, InputError
 from search_back.pictures import (
@@ -169,14 +169,8 @@ def preprocess_all(
         except InputError as error:
             return error
 
-    workers = min(workers or _cores(), len(pictures))
+    workers = min(workers or usable_cores(), len(pictures))
     if workers <= 1:
         return [one(picture) for picture in pictures]
     with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
         return list(pool.map(one, pictures))
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

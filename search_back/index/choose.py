@@ -15,7 +15,7 @@ from search_back.index.graph import bytes_of_graph
 FLAT_UP_TO: Final = 20_000
 POINTS_PER_LIST: Final = 60  # codes are compared 32 at a time: two of those
 LINKED_FROM: Final = 200_000  # vectors; lists of fewer answer as fast as a graph
-SURE_RECALL: Final = 0.98  # above this, 8-bit scalars lose too many of the true neighbours
+SURE_RECALL: Final = 0.98  # above this, 8-bit vectors lose too many of the true neighbours
 ID_BYTES: Final = 8
 _UNITS: Final = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _CODES: Final = (256, 192, 128, 96, 64, 48, 32, 24, 16, 8)
@@ -84,27 +84,22 @@ def _from_best(count: int, dimension: int, recall: float, *, linked: bool) -> It
         return Choice(factory, table + count * (per_vector + ID_BYTES), reason)
 
     if dimension % 2 == 0:
-        # 4-bit codes of what a list's centre leaves over, compared 32 at a time in registers; of
-        # four dimensions each, or of two. At the same recall, twice as many codes answered 1.1
-        # times as fast, and half-precision vectors 1.2 times as fast as 8-bit ones.
-        few = dimension // (4 if dimension % 4 == 0 else 2)
+        # 4-bit codes of what a list's centre leaves over, compared 32 at a time in registers, of
+        # two dimensions each, or of four. At the same recall, half as many codes answered 0.7 to
+        # 0.9 times as fast; half-precision vectors as fast as 8-bit ones, in twice the memory.
         many = dimension // 2
+        few = dimension // (4 if dimension % 4 == 0 else 2)
+        kind, of_row, name = ("SQ8", dimension, "8-bit")
+        if recall > SURE_RECALL:
+            kind, of_row, name = ("SQfp16", exact, "half-precision")
         refined = [
             choice(
-                f"{inverted},PQ{few}x4fsr,Refine(SQfp16)",
-                few // 2 + exact,
-                "short codes find candidates, half-precision vectors score them",
+                f"{inverted},PQ{codes}x4fsr,Refine({kind})",
+                codes // 2 + of_row,
+                f"short codes find candidates, {name} vectors score them{beside}",
             )
+            for codes, beside in ((many, ""), (few, "; longer codes do not fit"))
         ]
-        if recall <= SURE_RECALL:
-            refined += [
-                choice(
-                    f"{inverted},PQ{codes}x4fsr,Refine(SQ8)",
-                    codes // 2 + dimension,
-                    "short codes find candidates, 8-bit vectors score them; longer ones do not fit",
-                )
-                for codes in (many, few)
-            ]
         if linked:
             yield from (_with_graph(c, count) for c in refined)
         yield from refined

@@ -15,6 +15,7 @@ from search_back.types import FloatArray
 CODED_FROM: Final = 1_024  # lists; fewer centres are compared in full as fast
 TWO_LEVELS_FROM: Final = 8_192  # lists; plain k-means places fewer better, in bearable time
 SCORED_PER_LIST: Final = 2.0  # a list visited; 0.97 of the nearest lists are among these
+SCORED_BEYOND: Final = 1 / 8  # of all lists, at most: of many lists visited the last matter little
 SCORED_TO_ADD: Final = 8.0  # for the one list of a vector that is added: nearly all get the nearest
 ROUNDS: Final = 6  # of k-means; four more moved centres closer to other vectors by 0.002
 
@@ -77,7 +78,8 @@ def quantiser_parameters(ivf: Any, nprobe: int) -> Any:
     if not isinstance(faiss.downcast_index(ivf.quantizer), faiss.IndexRefine):
         return None
     # All lists must be found when all are asked for, and there are no more than all.
-    factor = max(1.0, min(SCORED_PER_LIST, ivf.nlist / nprobe))
+    enough = min(SCORED_PER_LIST * nprobe, nprobe + SCORED_BEYOND * ivf.nlist, ivf.nlist)
+    factor = max(1.0, enough / nprobe)
     return faiss.IndexRefineSearchParameters(k_factor=factor)
 
 

@@ -13,8 +13,15 @@ import numpy as np
 from search_back.errors import BadFolder, CorruptFile, DimensionMismatch, UnknownId
 from search_back.index.cost import search_bytes
 from search_back.index.graph import NeighbourGraph, graph_path, open_graph
+from search_back.index.list_search import ListSearch
 from search_back.index.lists import ListsOfRows
-from search_back.index.parameters import call_parameters, graph_of, takes_selector
+from search_back.index.parameters import (
+    call_parameters,
+    candidates_per_result,
+    graph_of,
+    lists_visited,
+    takes_selector,
+)
 from search_back.index.plan import SearchPlan, SearchSettings, Step
 from search_back.index.scan import Scan
 from search_back.index.stored import StoredVectors
@@ -28,10 +35,18 @@ PREPARED: Final = 256  # parameters that are kept for calls to come
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """How k results are searched for: ``seeding`` finds the ``ef`` that the graph begins with."""
+    """How k results are searched for, without a mask.
 
-    parameters: Any
+    ``nprobe`` and ``candidates``: where lists are searched by compiled code; ``parameters``: what
+    faiss gets instead. ``ef``: candidates that the graph begins with, found in ``seed_nprobe``
+    lists or as ``seeding`` tells faiss.
+    """
+
+    nprobe: int = 0
+    candidates: int = 0
+    parameters: Any = None
     ef: int = 0
+    seed_nprobe: int = 0
     seeding: Any = None
 
 
@@ -41,7 +56,9 @@ class FaissIndex:
     Searching is safe from several threads: no state of the index changes with a query.
     ``threads``: how many one search may use; 0: as OpenMP says. One is best where queries come
     from several threads, whose teams would otherwise wait for each other. ``neighbours``: a graph
-    beside the index, asked where the plan says how many candidates it keeps.
+    beside the index, asked where the plan says how many candidates it keeps. ``parallel``: whether
+    one large search may take a second core. ``list_search``: what searches lists in place of faiss;
+    None: whatever knows them.
     """
 
     def __init__(
@@ -51,6 +68,8 @@ class FaissIndex:
         *,
         threads: int = 1,
         neighbours: NeighbourGraph | None = None,
+        parallel: bool = False,
+        list_search: ListSearch | None = None,
     ) -> None:
         import faiss
 
@@ -70,6 +89,8 @@ class FaissIndex:
         self._plan = plan if plan is not None and plan.steps else self._plan_of_file()
         self._threads = threads
         self._neighbours = neighbours
+        self._parallel = parallel
+        self._list_search = list_search or ListSearch.of(self._inner)
         self._prepared: dict[tuple[int, Modality | None], _Prepared] = {}
 
     @property
@@ -161,6 +182,8 @@ class FaissIndex:
             # Fewer than k rows may be linked to those.
             if places[:, -1].min() >= 0:
                 return scores, places
+        if self._list_search is not None:
+            return self._searched(self._list_search, queries, k, call)
         return self._search(queries, k, call.parameters)
 
     def _walk(
@@ -171,7 +194,12 @@ class FaissIndex:
         call: _Prepared,
         hidden: IdArray | None,
     ) -> tuple[FloatArray, IdArray, int]:
-        _, seeds = self._inner.base_index.search(queries, call.ef, params=call.seeding)
+        if self._list_search is not None:
+            _, seeds = self._list_search.search(
+                queries, call.ef, nprobe=call.seed_nprobe, threads=self._threads
+            )
+        else:
+            _, seeds = self._inner.base_index.search(queries, call.ef, params=call.seeding)
         return graph.search(queries, k, call.ef, seeds, hidden)
 
     def compared(
@@ -208,15 +236,39 @@ class FaissIndex:
             if self._lists is not None and self._lists.known:
                 settings, breadth = self._lists.widened(settings, queries, mask), k
             if self._is_searched(settings, k, mask):
-                selector = self._faiss.IDSelectorBitmap(mask.bits)
-                parameters = call_parameters(
-                    self._inner, k, settings, breadth=breadth, selector=selector
-                )
-                scores, places = self._search(queries, k, parameters)
+                scores, places = self._selected(queries, k, settings, breadth, mask)
                 if places.min() >= 0:
                     return scores, places
         places = mask.ids
         return self._scan.nearest(queries, k, places[places < len(self)])
+
+    def _searched(
+        self,
+        lists: ListSearch,
+        queries: FloatArray,
+        k: int,
+        call: _Prepared,
+        among: IdMask | None = None,
+    ) -> tuple[FloatArray, IdArray]:
+        return lists.search(
+            queries,
+            k,
+            nprobe=call.nprobe,
+            candidates=call.candidates,
+            among=among,
+            threads=self._threads,
+            parallel=self._parallel,
+        )
+
+    def _selected(
+        self, queries: FloatArray, k: int, settings: SearchSettings, breadth: int, mask: IdMask
+    ) -> tuple[FloatArray, IdArray]:
+        if self._list_search is not None:
+            call = self._by_lists(k, settings, breadth)
+            return self._searched(self._list_search, queries, k, call, mask)
+        selector = self._faiss.IDSelectorBitmap(mask.bits)
+        parameters = call_parameters(self._inner, k, settings, breadth=breadth, selector=selector)
+        return self._search(queries, k, parameters)
 
     def _is_searched(self, settings: SearchSettings, k: int, mask: IdMask) -> bool:
         """Whether that costs less than to compare every row of a mask.
@@ -239,17 +291,30 @@ class FaissIndex:
             if len(self._prepared) >= PREPARED:
                 self._prepared.clear()
             settings = self._settings(k, k, asked_by)
-            prepared = _Prepared(call_parameters(self._inner, k, settings, breadth=k))
-            if self._neighbours is not None and settings.seed_nprobe:
-                ef = max(k, settings.ef_search or 0)
-                prepared = replace(prepared, ef=ef, seeding=self._seeding(settings, ef))
+            prepared = self._prepared_for(k, settings)
             self._prepared[k, asked_by] = prepared
         return prepared
 
-    def _seeding(self, settings: SearchSettings, ef: int) -> Any:
-        """faiss's parameters of the search for ``ef`` candidates that the graph begins with."""
-        lists = SearchSettings(nprobe=settings.seed_nprobe)
-        return call_parameters(self._inner.base_index, ef, lists, breadth=ef)
+    def _prepared_for(self, k: int, settings: SearchSettings) -> _Prepared:
+        by_faiss = self._list_search is None
+        if by_faiss:
+            call = _Prepared(parameters=call_parameters(self._inner, k, settings, breadth=k))
+        else:
+            call = self._by_lists(k, settings, k)
+        if self._neighbours is None or not settings.seed_nprobe:
+            return call
+        ef = max(k, settings.ef_search or 0)
+        seeds = SearchSettings(nprobe=settings.seed_nprobe)
+        if by_faiss:
+            lists = self._inner.base_index
+            return replace(call, ef=ef, seeding=call_parameters(lists, ef, seeds, breadth=ef))
+        return replace(call, ef=ef, seed_nprobe=lists_visited(self.ivf, seeds, ef))
+
+    def _by_lists(self, k: int, settings: SearchSettings, breadth: int) -> _Prepared:
+        return _Prepared(
+            nprobe=lists_visited(self.ivf, settings, breadth),
+            candidates=math.ceil(k * candidates_per_result(self._inner, k, settings)),
+        )
 
     def _settings(self, k: int, breadth: int, asked_by: Modality | None) -> SearchSettings:
         """Those of k results, which would be among ``breadth`` if all ids could be found."""
@@ -312,7 +377,7 @@ class FaissIndex:
 
     def with_plan(self, plan: SearchPlan) -> FaissIndex:
         """The same index searched with other settings."""
-        return FaissIndex(self._index, plan, threads=self._threads, neighbours=self._neighbours)
+        return self._as(plan, self._threads)
 
     def with_settings(self, settings: SearchSettings) -> FaissIndex:
         """The same index searched with the same settings whatever is asked."""
@@ -320,7 +385,17 @@ class FaissIndex:
 
     def on_threads(self, threads: int) -> FaissIndex:
         """The same index, a search of which may use so many threads."""
-        return FaissIndex(self._index, self._plan, threads=threads, neighbours=self._neighbours)
+        return self._as(self._plan, threads)
+
+    def _as(self, plan: SearchPlan, threads: int) -> FaissIndex:
+        return FaissIndex(
+            self._index,
+            plan,
+            threads=threads,
+            neighbours=self._neighbours,
+            parallel=self._parallel,
+            list_search=self._list_search,
+        )
 
     @property
     def plan(self) -> SearchPlan:
@@ -329,7 +404,7 @@ class FaissIndex:
     def close(self) -> None:
         """Drop the index and its mapped files."""
         self._index = self._map = self._inner = None
-        self._neighbours = None
+        self._neighbours = self._list_search = None
         self._prepared.clear()
         self._lists = None
         del self._stored, self._scan
@@ -349,13 +424,18 @@ def _keeps_exactly(index: Any) -> bool:
 
 
 def open_index(
-    path: Path, *, memory_mapping: bool = False, plan: SearchPlan | None = None
+    path: Path,
+    *,
+    memory_mapping: bool = False,
+    plan: SearchPlan | None = None,
+    parallel: bool = False,
 ) -> FaissIndex:
     """Read an index: a file, or a folder with ``populated.index`` and its inverted lists.
 
     A graph of near neighbours beside a file is read with it.
 
-    ``memory_mapping`` leaves the vectors in the file, shared by all processes. Raises
+    ``memory_mapping`` leaves the vectors in the file, shared by all processes; ``parallel``: see
+    ``FaissIndex``. Raises
     ``BadFolder`` where there is none and ``CorruptFile`` where faiss cannot read it.
     """
     import faiss
@@ -375,4 +455,5 @@ def open_index(
             value=str(error).rsplit("Error: ", 1)[-1].strip(),
             remedy="restore the file, or build the index again",
         ) from error
-    return FaissIndex(index, plan, neighbours=open_graph(graph_path(path), index))
+    graph = open_graph(graph_path(path), index)
+    return FaissIndex(index, plan, neighbours=graph, parallel=parallel)

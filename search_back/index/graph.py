@@ -37,9 +37,9 @@ class NeighbourGraph:
         self.links = links
         self._index = index  # whose memory is read
         self._dimension = int(codes.d)
-        rows = _codes(codes)
+        rows = rows_of(codes)
         is_half = rows.dtype == np.uint16
-        scale, least = (None, None) if is_half else _steps(codes)
+        scale, least = (None, None) if is_half else steps_of(codes)
         self._kept = (rows, scale, least)
         self._graph = Graph(
             codes=rows.ctypes.data,
@@ -136,18 +136,23 @@ def open_graph(path: Path, index: Any) -> NeighbourGraph | None:
     return NeighbourGraph(links, index)
 
 
-def _codes(index: Any) -> NDArray[Any]:
-    """The memory of a scalar quantiser's codes: ``(n, d)`` uint8, or uint16 bits of half floats."""
+def rows_of(index: Any) -> NDArray[Any]:
+    """The memory of an array of vectors: ``(n, d)``, codes of uint8, or uint16 of half floats.
+
+    ``index``: a scalar quantiser of 8 bits or half floats; or a flat one, whose rows are float32.
+    """
     import faiss
 
     raw: Any = faiss
-    size = int(index.ntotal) * int(index.code_size)
-    flat = np.frombuffer(memoryview(raw.rev_swig_ptr(index.codes.data(), size)), dtype=np.uint8)
-    rows: NDArray[Any] = flat.reshape(int(index.ntotal), int(index.code_size))
-    return rows if index.sq.qtype == raw.ScalarQuantizer.QT_8bit else rows.view(np.uint16)
+    count, width = int(index.ntotal), int(index.code_size)
+    flat = np.frombuffer(
+        memoryview(raw.rev_swig_ptr(index.codes.data(), count * width)), dtype=np.uint8
+    )
+    kinds: dict[int, Any] = {1: np.uint8, 2: np.uint16, 4: np.float32}
+    return flat.reshape(count, width).view(kinds[width // int(index.d)])
 
 
-def _steps(index: Any) -> tuple[FloatArray, FloatArray]:
+def steps_of(index: Any) -> tuple[FloatArray, FloatArray]:
     """Of 8-bit codes: the size of a step and what 0 stands for, the middle of its step: (d,)."""
     import faiss
 

@@ -24,7 +24,7 @@ def call_parameters(
         inner = call_parameters(index.index, k, settings, breadth=breadth, selector=selector)
         return faiss.SearchParametersPreTransform(index_params=inner) if inner else None
     if isinstance(index, faiss.IndexRefine):
-        k_factor = min(settings.k_factor or float(index.k_factor), max(1.0, index.ntotal / k))
+        k_factor = candidates_per_result(index, k, settings)
         inner = call_parameters(
             index.base_index,
             math.ceil(k * k_factor),
@@ -34,8 +34,7 @@ def call_parameters(
         )
         return faiss.IndexRefineSearchParameters(k_factor=k_factor, base_index_params=inner)
     if isinstance(index, faiss.IndexIVF):
-        nprobe = max(settings.nprobe or int(index.nprobe), least_nprobe(index, breadth))
-        nprobe = min(nprobe, int(index.nlist))
+        nprobe = lists_visited(index, settings, breadth)
         return faiss.SearchParametersIVF(
             nprobe=nprobe, sel=selector, quantizer_params=quantiser_parameters(index, nprobe)
         )
@@ -43,6 +42,16 @@ def call_parameters(
         ef = max(settings.ef_search or int(index.hnsw.efSearch), breadth, k)
         return faiss.SearchParametersHNSW(efSearch=int(min(ef, index.ntotal)), sel=selector)
     return faiss.SearchParameters(sel=selector) if selector is not None else None
+
+
+def candidates_per_result(index: Any, k: int, settings: SearchSettings) -> float:
+    """Of a refining index."""
+    return min(settings.k_factor or float(index.k_factor), max(1.0, int(index.ntotal) / k))
+
+
+def lists_visited(ivf: Any, settings: SearchSettings, breadth: int) -> int:
+    nprobe = max(settings.nprobe or int(ivf.nprobe), least_nprobe(ivf, breadth))
+    return min(nprobe, int(ivf.nlist))
 
 
 def takes_selector(index: Any) -> bool:

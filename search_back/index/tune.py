@@ -20,11 +20,12 @@ STEPS: Final = 6  # that double the breadth
 STALLED: Final = 0.002  # of recall gained by a doubling: more of the same will not do
 # Scoring a candidate again reads its vector from anywhere in memory. Measured against reading
 # codes one after another, the wait is worth so many bytes of them.
-RANDOM_READ_BYTES: Final = 4_000
-# The same of a row that a graph search compares, which it has asked for before, for each byte of
-# it; and of a list that is visited, however few vectors it holds.
-LINKED_READ_BYTES: Final = 4.3
-LIST_BYTES: Final = 15_000
+RANDOM_READ_BYTES: Final = 3_200
+# The same of a row that a graph search compares, for each byte of it; of a list that is visited,
+# however few vectors it holds; and of a centre that is compared with a query.
+LINKED_READ_BYTES: Final = 5.0
+LIST_BYTES: Final = 6_000
+CENTRE_BYTES: Final = 1_200
 # Candidates of the graph beside an index for each result, and of the few for which those are few.
 EF_FACTORS: Final = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0)
 LEAST_EF: Final = 16
@@ -267,7 +268,7 @@ def _cost(index: FaissIndex, settings: SearchSettings, k: int) -> float:
     scanned = 0.0
     if ivf is not None and settings.nprobe is not None:
         scanned = settings.nprobe * (len(index) / ivf.nlist * ivf.code_size + LIST_BYTES)
-        candidates += centres_scored(ivf, settings.nprobe)
+        scanned += centres_scored(ivf, settings.nprobe) * CENTRE_BYTES
     elif settings.ef_search is not None:
         scanned = float(settings.ef_search * RANDOM_READ_BYTES)
     return scanned + candidates * RANDOM_READ_BYTES

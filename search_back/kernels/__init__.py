@@ -26,9 +26,28 @@ class Graph(ctypes.Structure):
     )
 
 
+class Lists(ctypes.Structure):
+    """``lists`` of lists.c, likewise."""
+
+    _fields_ = (
+        ("codes", ctypes.c_void_p),
+        ("ids", ctypes.c_void_p),
+        ("sizes", ctypes.c_void_p),
+        ("codebook", ctypes.c_void_p),
+        ("rows", ctypes.c_void_p),
+        ("scale", ctypes.c_void_p),
+        ("least", ctypes.c_void_p),
+        ("list_count", ctypes.c_int64),
+        ("row_count", ctypes.c_int64),
+        ("parts", ctypes.c_int32),
+        ("dimension", ctypes.c_int32),
+        ("row_width", ctypes.c_int32),
+    )
+
+
 @cache
 def library() -> ctypes.CDLL | None:
-    """The functions of graph.c and texts.c; None where they were not compiled.
+    """The functions of graph.c, lists.c and texts.c; None where they were not compiled.
 
     Other threads of Python run while one of them does.
     """
@@ -49,6 +68,11 @@ def library() -> ctypes.CDLL | None:
     found.graph_search.restype = count
     found.graph_link_back.argtypes = [pointer, count, number, number]
     found.graph_link_back.restype = None
+    found.lists_searchable.argtypes = []
+    found.lists_searchable.restype = number
+    found.lists_search.argtypes = [pointer, pointer, count, pointer, pointer, number]
+    found.lists_search.argtypes += [pointer, count, count, number, count, pointer, pointer]
+    found.lists_search.restype = count
     for measure in (found.texts_measure, found.large_texts_measure):
         measure.argtypes = [pointer, pointer, count, pointer, count, pointer]
         measure.restype = count

@@ -29,6 +29,7 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
 
 from search_back.config import IndexOptions, ServerSettings
+from search_back.cores import usable_cores
 from search_back.errors import SearchBackError
 from search_back.guard import RateTable
 from search_back.metrics import PARENT, Metrics, Shared, leave_seat
@@ -78,8 +79,7 @@ def number_of_workers(settings: ServerSettings) -> int:
     """As many as set, else one for two processors: the encoder and faiss use threads too."""
     if settings.workers:
         return settings.workers
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(4, (cores or 1) // 2))
+    return max(1, min(4, usable_cores() // 2))
 
 
 class Supervised(BaseApplication):  # type: ignore[misc]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
+from search_back.cores import usable_cores
 from search_back.encoders.batching import MAX_QUEUED, BatchingEncoder, EncoderObserver
 from search_back.encoders.cache import CachingEncoder, EmbeddingCache
 from search_back.encoders.lifetime import UnloadingEncoder
@@ -170,8 +170,7 @@ def _key(name: str, options: dict[str, Any]) -> _Key:
 
 def _slots(threads: int) -> int:
     """As many calls side by side as fill the cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, (cores or 1) // threads) if threads else 1
+    return max(1, usable_cores() // threads) if threads else 1
 
 
 def _grey_picture() -> bytes:

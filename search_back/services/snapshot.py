@@ -107,6 +107,7 @@ def _open(name: str, options: IndexOptions, version: str) -> FolderSnapshot:
                 path,
                 memory_mapping=options.enable_faiss_memory_mapping,
                 plan=_search_plan(folder, manifest, modality),
+                parallel=True,
             )
     if not indices:
         raise BadFolder(

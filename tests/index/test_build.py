@@ -179,12 +179,12 @@ def test_a_factory_that_faiss_does_not_know(tmp_path: Path, vectors: FloatArray)
     ("count", "dimension", "memory", "expected"),
     [
         (2_000, 192, "4G", "Flat"),
-        (1_000_000, 512, "4G", "IVF8192(PQ256x4fs,RFlat),PQ128x4fsr,Refine(SQfp16)"),
+        (1_000_000, 512, "4G", "IVF8192(PQ256x4fs,RFlat),PQ256x4fsr,Refine(SQ8)"),
         (1_000_000, 512, "1G", "IVF8192(PQ256x4fs,RFlat),PQ256x4fsr,Refine(SQ8)"),
         (1_000_000, 512, "600M", "IVF8192(PQ256x4fs,RFlat),PQ128x4fsr,Refine(SQ8)"),
         (1_000_000, 512, "570M", "IVF8192(PQ256x4fs,RFlat),SQ8"),
-        (200_000, 512, "1G", "IVF2048(PQ256x4fs,RFlat),PQ128x4fsr,Refine(SQfp16)"),
-        (1_000_000, 510, "4G", "IVF8192(PQ255x4fs,RFlat),PQ255x4fsr,Refine(SQfp16)"),
+        (200_000, 512, "1G", "IVF2048(PQ256x4fs,RFlat),PQ256x4fsr,Refine(SQ8)"),
+        (1_000_000, 510, "4G", "IVF8192(PQ255x4fs,RFlat),PQ255x4fsr,Refine(SQ8)"),
         (1_000_000, 512, "200M", "OPQ128_512,IVF8192(PQ256x4fs,RFlat),PQ128x8np"),
         (1_000_000, 333, "4G", "IVF8192,SQfp16"),
         (20_000, 512, "100K", ConfigError),
@@ -240,8 +240,9 @@ def test_a_graph_that_does_not_fit_is_refused() -> None:
 
 
 def test_a_high_recall_is_not_left_to_8_bits() -> None:
-    sure = choose(10**6, 512, memory=2**30, build_memory=2**40, recall=0.99)
-    assert sure.factory == "IVF8192(PQ256x4fs,RFlat),SQfp16"
+    for memory, expected in ((2, "PQ256x4fsr,Refine(SQfp16)"), (1, "SQfp16")):
+        sure = choose(10**6, 512, memory=memory * 2**30, build_memory=2**40, recall=0.99)
+        assert sure.factory == f"IVF8192(PQ256x4fs,RFlat),{expected}"
 
 
 def test_the_memory_of_the_build_bounds_the_kind() -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from search_back.cores import physical_cores
 from search_back.encoders.runtimes import OpenTower
 from search_back.errors import ModelUnavailable
 from search_back.types import FloatArray
@@ -32,7 +33,9 @@ class OnnxOpener:
         import onnxruntime as ort
 
         options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
+        # Were it to count them itself, it would bind its threads to processors: one then waits
+        # for the very caller that waits for it, where the system has put both on the same.
+        options.intra_op_num_threads = threads or physical_cores() or 0
         options.enable_cpu_mem_arena = False
         # Its threads wait for each next step in a loop: briefly, as to wake one takes as long as
         # many a step, and not between calls, as other threads have work for the core.

@@ -1,0 +1,324 @@
+"""Search in inverted lists of 4-bit codes by compiled code.
+
+faiss answers the same. It spends most of a query among a million vectors on waiting for memory, a
+list and a vector at a time; here the next ones are asked for meanwhile.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search_back.cores import usable_cores
+from search_back.index.coarse import centres_scored, quantiser_parameters
+from search_back.index.graph import MOST_ROWS, rows_of, steps_of
+from search_back.kernels import Lists, library
+from search_back.types import FloatArray, IdArray, IdMask
+
+_BLOCK: Final = 32  # rows whose codes lie together
+_MOST_PARTS: Final = 4_096  # a score must differ by more than a step of its sixteen bits
+# Lists visited. For fewer, faiss compares as many centres in full sooner than these are called.
+_OWN_CENTRES_FROM: Final = 128
+_HALVED_FROM: Final = 16 << 20  # bytes that are read; a thread that is woken costs as much as 1 MiB
+
+
+class ListSearch:
+    """The lists of a refining index, and the vectors that score what they find.
+
+    Similarities are inner products, those of the refining index. Any number of threads may search
+    at once. Nothing may be added to the index meanwhile.
+    """
+
+    def __init__(self, index: Any, lists: Any, vectors: Any) -> None:
+        self._index = index  # whose memory is read: itself, since what is cast does not keep it
+        self._ivf = lists
+        self._vectors = vectors
+        self._lock = threading.Lock()
+        self._tables: tuple[_Coded, _Coded | None] | None = None
+
+    @classmethod
+    def of(cls, index: Any) -> ListSearch | None:
+        """None where faiss has to search: other kinds of index, and of processors."""
+        import faiss
+
+        compiled = library()
+        if compiled is None or not compiled.lists_searchable():
+            return None
+        top = faiss.downcast_index(index)
+        if not isinstance(top, faiss.IndexRefine):
+            return None
+        lists: Any = faiss.downcast_index(top.base_index)
+        vectors: Any = faiss.downcast_index(top.refine_index)
+        known = _are_known_lists(lists) and _are_known_vectors(vectors)
+        return cls(index, lists, vectors) if known and 0 < index.ntotal <= MOST_ROWS else None
+
+    def search(
+        self,
+        queries: FloatArray,
+        k: int,
+        *,
+        nprobe: int,
+        candidates: int | None = None,
+        among: IdMask | None = None,
+        threads: int = 1,
+        parallel: bool = False,
+    ) -> tuple[FloatArray, IdArray]:
+        """``(n, d)`` float32 → similarities and ids ``(n, k)``, best first, padded with -1.
+
+        ``nprobe``: lists visited; ``candidates``: found there and scored again by their vectors;
+        None: the codes' own scores are good enough. ``among``: ids that may be found. ``threads``:
+        for several queries; 0: one for each core. ``parallel``: whether a large search may take a
+        second core.
+        """
+        queries = np.ascontiguousarray(queries, dtype=np.float32)
+        lists, centres = self._read()
+        most = k if candidates is None else max(k, min(candidates, int(self._index.ntotal)))
+        again = candidates is not None
+        halve = parallel and self._bytes(nprobe, most) >= _HALVED_FROM
+
+        def answer(part: FloatArray) -> tuple[FloatArray, IdArray]:
+            near, visit = self._visited(part, nprobe, centres)
+            if halve:
+                return _in_halves(lists, part, visit, near, k, most, again, among)
+            return lists.search(part, visit, near, k, candidates=most, again=again, among=among)
+
+        parts = max(1, min(len(queries), threads or usable_cores()))
+        if parts == 1:
+            return answer(queries)
+        found = list(_pool().map(answer, np.array_split(queries, parts)))
+        scores, ids = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+        return scores, ids
+
+    def _bytes(self, nprobe: int, candidates: int) -> int:
+        """About so many are read."""
+        ivf = self._ivf
+        rows = int(self._index.ntotal) * nprobe // int(ivf.nlist)
+        return rows * int(ivf.code_size) + candidates * int(self._vectors.code_size)
+
+    def _visited(
+        self, queries: FloatArray, nprobe: int, centres: _Coded | None
+    ) -> tuple[FloatArray, IdArray]:
+        """The lists nearest to each query; and what all vectors of each score to begin with."""
+        if centres is not None and nprobe >= _OWN_CENTRES_FROM:
+            # All centres are one list.
+            visit = np.zeros((len(queries), 1), dtype=np.int64)
+            near = np.zeros((len(queries), 1), dtype=np.float32)
+            scored = centres_scored(self._ivf, nprobe)
+            near, visit = centres.search(queries, visit, near, nprobe, candidates=scored)
+        else:
+            parameters = quantiser_parameters(self._ivf, nprobe)
+            near, visit = self._ivf.quantizer.search(queries, nprobe, params=parameters)
+        return near if self._ivf.by_residual else np.zeros_like(near), visit
+
+    def _read(self) -> tuple[_Coded, _Coded | None]:
+        """Where all lies: found out by the first search, since faiss tells it list by list."""
+        if self._tables is None:
+            with self._lock:
+                if self._tables is None:
+                    self._tables = self._lists(), self._centres()
+        return self._tables
+
+    def _lists(self) -> _Coded:
+        import faiss
+
+        raw: Any = faiss
+        lists, every = raw.downcast_InvertedLists(self._ivf.invlists), range(int(self._ivf.nlist))
+        rows = rows_of(self._vectors)
+        return _Coded(
+            self._ivf.pq,
+            sizes=np.array([lists.list_size(i) for i in every], dtype=np.int64),
+            codes=_addresses(lists.get_codes(i) for i in every),
+            ids=_addresses(lists.get_ids(i) for i in every),
+            rows=rows,
+            steps=steps_of(self._vectors) if rows.itemsize == 1 else None,
+        )
+
+    def _centres(self) -> _Coded | None:
+        """The centres of the lists, in a byte for each dimension: they fit the processor's caches.
+
+        None where they have no codes, or others.
+        """
+        import faiss
+
+        centres: Any = faiss.downcast_index(self._ivf.quantizer)
+        if not isinstance(centres, faiss.IndexRefine):
+            return None
+        codes: Any = faiss.downcast_index(centres.base_index)
+        flat: Any = faiss.downcast_index(centres.refine_index)
+        known = isinstance(codes, faiss.IndexPQFastScan) and isinstance(flat, faiss.IndexFlat)
+        if not known or codes.bbs != _BLOCK or codes.pq.M % 2 or codes.d % codes.pq.M:
+            return None
+        rows = rows_of(flat)
+        least, most = rows.min(axis=0), rows.max(axis=0)
+        step = np.maximum((most - least) / np.float32(255), np.finfo(np.float32).tiny)
+        ids = np.arange(len(rows), dtype=np.int64)
+        return _Coded(
+            codes.pq,
+            sizes=np.array([len(rows)], dtype=np.int64),
+            codes=_addresses([codes.codes.get()]),
+            ids=_addresses([ids.ctypes.data]),
+            rows=np.rint((rows - least) / step).astype(np.uint8),
+            steps=(step, least),
+            kept=ids,
+        )
+
+
+class _Coded:
+    """Lists of 4-bit codes and the rows that they stand for, as lists.c reads them.
+
+    ``codes`` and ``ids``: addresses, of each list; ``steps``: see ``steps_of``, of bytes;
+    ``kept``: what must outlive this besides.
+    """
+
+    def __init__(
+        self,
+        pq: Any,
+        *,
+        sizes: IdArray,
+        codes: IdArray,
+        ids: IdArray,
+        rows: NDArray[Any],
+        steps: tuple[FloatArray, FloatArray] | None,
+        kept: Any = None,
+    ) -> None:
+        import faiss
+
+        compiled = library()
+        assert compiled is not None
+        self._search = compiled.lists_search
+        codebook = faiss.vector_to_array(pq.centroids).astype(np.float32)
+        scale, least = steps or (None, None)
+        self.rows = len(rows)
+        self._kept = (sizes, codes, ids, rows, codebook, scale, least, kept)
+        self._lists = Lists(
+            codes=codes.ctypes.data,
+            ids=ids.ctypes.data,
+            sizes=sizes.ctypes.data,
+            codebook=codebook.ctypes.data,
+            rows=rows.ctypes.data,
+            scale=None if scale is None else scale.ctypes.data,
+            least=None if least is None else least.ctypes.data,
+            list_count=len(sizes),
+            row_count=len(rows),
+            parts=int(pq.M),
+            dimension=int(pq.d),
+            row_width=rows.itemsize,
+        )
+
+    def search(
+        self,
+        queries: FloatArray,
+        visit: IdArray,
+        near: FloatArray,
+        k: int,
+        *,
+        candidates: int,
+        again: bool = True,
+        among: IdMask | None = None,
+    ) -> tuple[FloatArray, IdArray]:
+        """``visit`` and ``near``: the lists of each query, and what their rows score at least."""
+        scores = np.empty((len(queries), k), dtype=np.float32)
+        ids = np.empty((len(queries), k), dtype=np.int64)
+        compared: int = self._search(
+            ctypes.addressof(self._lists),
+            queries.ctypes.data,
+            len(queries),
+            visit.ctypes.data,
+            near.ctypes.data,
+            visit.shape[1],
+            None if among is None else among.bits.ctypes.data,
+            0 if among is None else among.bits.nbytes,
+            candidates,
+            again,
+            k,
+            scores.ctypes.data,
+            ids.ctypes.data,
+        )
+        if compared < 0:
+            raise MemoryError("a search in lists found no memory")
+        return scores, ids
+
+
+def _in_halves(
+    lists: _Coded,
+    queries: FloatArray,
+    visit: IdArray,
+    near: FloatArray,
+    k: int,
+    candidates: int,
+    again: bool,
+    among: IdMask | None,
+) -> tuple[FloatArray, IdArray]:
+    """Every other list, and the rest beside them where a core is free.
+
+    Always in halves, so that what is found does not depend on who else searches.
+    """
+    # Of the best candidates about as many lie in one half as in the other.
+    most = candidates if candidates >= lists.rows else max(k, candidates * 5 // 8)
+
+    def half(first: int) -> tuple[FloatArray, IdArray]:
+        mine = np.ascontiguousarray(visit[:, first::2]), np.ascontiguousarray(near[:, first::2])
+        return lists.search(queries, *mine, k, candidates=most, again=again, among=among)
+
+    other = _pool().submit(half, 1)
+    one = half(0)
+    # What nobody has begun is done here.
+    rest: tuple[FloatArray, IdArray] = half(1) if other.cancel() else other.result()
+    scores = np.concatenate([one[0], rest[0]], axis=1)
+    ids = np.concatenate([one[1], rest[1]], axis=1)
+    scores[ids < 0] = -np.inf
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    scores, ids = np.take_along_axis(scores, order, axis=1), np.take_along_axis(ids, order, axis=1)
+    scores[ids < 0] = 0
+    return scores, ids
+
+
+def _addresses(pointers: Iterable[Any]) -> IdArray:
+    """0 of what an empty list has none of."""
+    return np.array([int(pointer or 0) for pointer in pointers], dtype=np.int64)
+
+
+def _are_known_lists(index: Any) -> bool:
+    """Lists of 4-bit codes in blocks, compared by inner products."""
+    import faiss
+
+    raw: Any = faiss
+    return (
+        isinstance(index, raw.IndexIVFPQFastScan)
+        and index.metric_type == raw.METRIC_INNER_PRODUCT
+        and isinstance(raw.downcast_InvertedLists(index.invlists), raw.BlockInvertedLists)
+        and index.bbs == _BLOCK
+        and index.pq.M % 2 == 0
+        and index.pq.M <= _MOST_PARTS
+        and index.d % index.pq.M == 0
+    )
+
+
+def _are_known_vectors(index: Any) -> bool:
+    """An array of floats, half floats or bytes."""
+    import faiss
+
+    if isinstance(index, faiss.IndexScalarQuantizer):
+        kinds = (faiss.ScalarQuantizer.QT_8bit, faiss.ScalarQuantizer.QT_fp16)
+        return index.sq.qtype in kinds
+    return isinstance(index, faiss.IndexFlat)
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """What several queries of one call are shared by."""
+    import faiss
+
+    raw: Any = faiss
+    return ThreadPoolExecutor(
+        usable_cores(),
+        thread_name_prefix="lists",
+        initializer=lambda: raw.omp_set_num_threads(1),
+    )
