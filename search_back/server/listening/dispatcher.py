@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from waitress.task import ThreadedTaskDispatcher
 
 from search_back.server.listening.channel import JsonChannel
@@ -12,6 +14,7 @@ class BoundedDispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
 
     def __init__(self, *, threads: int, max_waiting: int) -> None:
         super().__init__()
+        self.queue_cv = _LastComeFirst(self.lock)
         self._max_waiting = max_waiting
         self.set_thread_count(threads)
 
@@ -32,3 +35,24 @@ class BoundedDispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
         with self.lock:
             self.queue.append(task)
             self.queue_cv.notify()
+
+
+class _LastComeFirst:
+    """A condition that wakes who began to wait last, whose memory is still in the caches."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock = lock
+        self._waiting: list[threading.Condition] = []
+
+    def wait(self) -> None:
+        mine = threading.Condition(self._lock)
+        self._waiting.append(mine)
+        mine.wait()
+
+    def notify(self) -> None:
+        if self._waiting:
+            self._waiting.pop().notify()
+
+    def notify_all(self) -> None:
+        while self._waiting:
+            self.notify()
