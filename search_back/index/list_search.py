@@ -26,6 +26,7 @@ _BLOCK: Final = 32  # rows whose codes lie together
 _MOST_PARTS: Final = 4_096  # a score must differ by more than a step of its sixteen bits
 # Lists visited. For fewer, faiss compares as many centres in full sooner than these are called.
 _OWN_CENTRES_FROM: Final = 128
+_CODED_AT_ONCE: Final = 1_024  # centres, which would take as much memory again as floats
 _HALVED_FROM: Final = 16 << 20  # bytes that are read; a thread that is woken costs as much as 1 MiB
 
 
@@ -158,13 +159,17 @@ class ListSearch:
         rows = rows_of(flat)
         least, most = rows.min(axis=0), rows.max(axis=0)
         step = np.maximum((most - least) / np.float32(255), np.finfo(np.float32).tiny)
+        coded = np.empty(rows.shape, dtype=np.uint8)
+        for first in range(0, len(rows), _CODED_AT_ONCE):
+            part = slice(first, first + _CODED_AT_ONCE)
+            coded[part] = np.rint((rows[part] - least) / step)
         ids = np.arange(len(rows), dtype=np.int64)
         return _Coded(
             codes.pq,
             sizes=np.array([len(rows)], dtype=np.int64),
             codes=_addresses([codes.codes.get()]),
             ids=_addresses([ids.ctypes.data]),
-            rows=np.rint((rows - least) / step).astype(np.uint8),
+            rows=coded,
             steps=(step, least),
             kept=ids,
         )
