@@ -25,7 +25,17 @@ from search_back.search.paging import Pager, Section
 from search_back.search.ranking import Ranker
 from search_back.search.result_cache import ResultCache
 from search_back.search.screening import Detector
-from search_back.types import FloatArray, IdMask, ImageTerm, Modality, Page, Query, TextTerm
+from search_back.types import (
+    FloatArray,
+    IdMask,
+    ImageTerm,
+    ItemTerm,
+    Modality,
+    Page,
+    Query,
+    Term,
+    TextTerm,
+)
 
 _MASK_BYTES: Final = 64 << 20
 
@@ -177,11 +187,16 @@ class _Once:
 
 def _asked_by(query: Query) -> Modality | None:
     """What all terms are made of; None where they differ, or nobody can tell."""
-    kinds: set[Modality | None] = {
-        "text" if isinstance(term, TextTerm) else "image" if isinstance(term, ImageTerm) else None
-        for term in query.terms
-    }
+    kinds = {_kind(term, query.modality) for term in query.terms}
     return kinds.pop() if len(kinds) == 1 else None
+
+
+def _kind(term: Term, modality: Modality) -> Modality | None:
+    if isinstance(term, ItemTerm):
+        return modality  # an item's vector is one of those that are searched
+    if isinstance(term, TextTerm):
+        return "text"
+    return "image" if isinstance(term, ImageTerm) else None
 
 
 def _columns(snapshot: Snapshot, query: Query) -> list[str] | None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from search_back.errors import BadFilter, InvalidField
 from search_back.search import SearchEngine
-from search_back.types import EmbeddingTerm, FloatArray, ImageTerm, Page, Query, TextTerm
+from search_back.types import EmbeddingTerm, FloatArray, ImageTerm, ItemTerm, Page, Query, TextTerm
 from search_back.vectors import normalise
 from tests.fakes import FakeEncoder, picture_bytes
 from tests.search.fakes import ArrayIndex, FakeSnapshot, Steps, TableStore
@@ -204,6 +204,9 @@ def test_a_cursor_of_another_query_is_refused(engine: SearchEngine) -> None:
         ((TextTerm("a"), TextTerm("b", -1)), "text"),
         ((ImageTerm(picture_bytes()),), "image"),
         ((TextTerm("a"), ImageTerm(picture_bytes())), None),
+        ((ItemTerm(3),), "image"),
+        ((ItemTerm(3), ImageTerm(picture_bytes())), "image"),
+        ((ItemTerm(3), TextTerm("a")), None),
         ((EmbeddingTerm(QUERY),), None),
     ],
 )
