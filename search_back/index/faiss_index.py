@@ -13,7 +13,7 @@ import numpy as np
 from search_back.errors import BadFolder, CorruptFile, DimensionMismatch, UnknownId
 from search_back.index.cost import search_bytes
 from search_back.index.graph import NeighbourGraph, graph_path, open_graph
-from search_back.index.list_search import ListSearch
+from search_back.index.list_search import WORTH_FROM, ListSearch
 from search_back.index.lists import ListsOfRows
 from search_back.index.parameters import (
     call_parameters,
@@ -194,7 +194,7 @@ class FaissIndex:
         call: _Prepared,
         hidden: IdArray | None,
     ) -> tuple[FloatArray, IdArray, int]:
-        if self._list_search is not None:
+        if self._list_search is not None and call.seed_nprobe:
             _, seeds = self._list_search.search(
                 queries, call.ef, nprobe=call.seed_nprobe, threads=self._threads
             )
@@ -305,10 +305,11 @@ class FaissIndex:
             return call
         ef = max(k, settings.ef_search or 0)
         seeds = SearchSettings(nprobe=settings.seed_nprobe)
-        if by_faiss:
+        nprobe = lists_visited(self.ivf, seeds, ef)
+        if by_faiss or nprobe < WORTH_FROM:
             lists = self._inner.base_index
             return replace(call, ef=ef, seeding=call_parameters(lists, ef, seeds, breadth=ef))
-        return replace(call, ef=ef, seed_nprobe=lists_visited(self.ivf, seeds, ef))
+        return replace(call, ef=ef, seed_nprobe=nprobe)
 
     def _by_lists(self, k: int, settings: SearchSettings, breadth: int) -> _Prepared:
         return _Prepared(

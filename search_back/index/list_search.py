@@ -22,6 +22,7 @@ from search_back.index.graph import MOST_ROWS, rows_of, steps_of
 from search_back.kernels import Lists, library
 from search_back.types import FloatArray, IdArray, IdMask
 
+WORTH_FROM: Final = 20  # lists visited; faiss searches fewer sooner than this is called
 _BLOCK: Final = 32  # rows whose codes lie together
 _MOST_PARTS: Final = 4_096  # a score must differ by more than a step of its sixteen bits
 # Lists visited. For fewer, faiss compares as many centres in full sooner than these are called.

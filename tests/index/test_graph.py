@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from search_back.index.faiss_index import FaissIndex, open_index
 from search_back.index.fill import Silent
 from search_back.index.graph import DEGREE, FORWARD, NeighbourGraph, graph_path, open_graph
 from search_back.index.link import link
+from search_back.index.list_search import WORTH_FROM
 from search_back.index.measure import Exam
 from search_back.index.plan import SearchPlan, SearchSettings, Step
 from search_back.index.score import score
@@ -378,3 +380,14 @@ def test_rows_are_added_without_a_graph_where_none_can_be_made(
     assert len(opened(folder / "index")) == ROWS + 500
     with pytest.raises(ConfigError, match="not compiled"):
         build(BuildSettings(folder / "more", folder / "other", graph=True))
+
+
+@pytest.mark.parametrize("lists", [4, WORTH_FROM, 32])
+def test_few_lists_and_many_lead_to_the_nearest(folder: Path, lists: int) -> None:
+    index = opened(folder, replace(LINKED, seed_nprobe=lists))
+    queries = vectors(8, 60)
+    expected = np.argsort(-exact(index, queries), axis=1)[:, :K]
+    found = index.search(queries, K)[1]
+    shares = [np.isin(a, b).mean() for a, b in zip(expected, found, strict=True)]
+    assert np.mean(shares) > 0.9
+    assert index.compared(queries, K) > 0
