@@ -77,16 +77,22 @@ def quantiser_parameters(ivf: Any, nprobe: int) -> Any:
 
     if not isinstance(faiss.downcast_index(ivf.quantizer), faiss.IndexRefine):
         return None
-    # All lists must be found when all are asked for, and there are no more than all.
-    enough = min(SCORED_PER_LIST * nprobe, nprobe + SCORED_BEYOND * ivf.nlist, ivf.nlist)
-    factor = max(1.0, enough / nprobe)
+    factor = max(1.0, enough_centres(int(ivf.nlist), nprobe) / nprobe)
     return faiss.IndexRefineSearchParameters(k_factor=factor)
+
+
+def enough_centres(lists: int, nprobe: int) -> int:
+    """Centres to be compared in full, to find ``nprobe`` of so many lists by their codes."""
+    # All lists must be found when all are asked for, and there are no more than all.
+    return round(min(SCORED_PER_LIST * nprobe, nprobe + SCORED_BEYOND * lists, lists))
 
 
 def centres_scored(ivf: Any, nprobe: int) -> int:
     """Centres that a query is compared with one by one, in full."""
-    parameters = quantiser_parameters(ivf, nprobe)
-    return 0 if parameters is None else round(nprobe * parameters.k_factor)
+    faiss = _library()
+
+    coded = isinstance(faiss.downcast_index(ivf.quantizer), faiss.IndexRefine)
+    return enough_centres(int(ivf.nlist), nprobe) if coded else 0
 
 
 def _library() -> Any:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search_back.cores import usable_cores
-from search_back.index.coarse import centres_scored, quantiser_parameters
+from search_back.index.coarse import enough_centres, quantiser_parameters
 from search_back.index.graph import MOST_ROWS, rows_of, steps_of
 from search_back.kernels import Lists, library
 from search_back.types import FloatArray, IdArray, IdMask
@@ -112,7 +112,7 @@ class ListSearch:
             # All centres are one list.
             visit = np.zeros((len(queries), 1), dtype=np.int64)
             near = np.zeros((len(queries), 1), dtype=np.float32)
-            scored = centres_scored(self._ivf, nprobe)
+            scored = enough_centres(centres.rows, nprobe)
             near, visit = centres.search(queries, visit, near, nprobe, candidates=scored)
         else:
             parameters = quantiser_parameters(self._ivf, nprobe)
@@ -319,7 +319,7 @@ def _are_known_vectors(index: Any) -> bool:
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    """What several queries of one call are shared by."""
+    """Who shares the queries, or the halves, of one call."""
     import faiss
 
     raw: Any = faiss
