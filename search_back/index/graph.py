@@ -21,6 +21,57 @@ SUFFIX: Final = ".graph"
 FORWARD: Final = 20  # nearest rows that each row is linked to
 DEGREE: Final = 2 * FORWARD  # and as many that are linked to it
 MOST_ROWS: Final = 2**31 - 1
+Links = NDArray[np.int32]
+
+
+class CodedRows:
+    """Vectors as codes of a scalar quantiser, 8-bit or half-precision, as compiled code reads them.
+
+    ``codes``: that quantiser; ``rows``: its own, or others that it has encoded; ``links``: between
+    them. They are kept alive.
+    """
+
+    def __init__(
+        self, codes: Any, rows: NDArray[Any] | None = None, links: Links | None = None
+    ) -> None:
+        self.rows = rows_of(codes) if rows is None else rows
+        is_half = self.rows.dtype == np.uint16
+        scale, least = (None, None) if is_half else steps_of(codes)
+        self._kept = (codes, links, scale, least)
+        self.row_bytes = int(self.rows.shape[1]) * self.rows.itemsize
+        self.graph = Graph(
+            codes=self.rows.ctypes.data,
+            links=None if links is None else links.ctypes.data,
+            scale=None if scale is None else scale.ctypes.data,
+            least=None if least is None else least.ctypes.data,
+            rows=len(self.rows),
+            degree=0 if links is None else links.shape[1],
+            dimension=int(codes.d),
+            is_half=is_half,
+        )
+
+    def nearest(self, own: IdArray, among: CodedRows, members: IdArray, k: int) -> Links:
+        """For each row of ``own`` the best of ``members`` of ``among``, without itself: ``(n, k)``.
+
+        ``members``: each once. Best first, -1 behind the last.
+        """
+        compiled = library()
+        assert compiled is not None
+        own, members = np.ascontiguousarray(own), np.ascontiguousarray(members)
+        found = np.empty((len(own), k), dtype=np.int32)
+        failed: int = compiled.graph_compare(
+            ctypes.addressof(self.graph),
+            own.ctypes.data,
+            len(own),
+            ctypes.addressof(among.graph),
+            members.ctypes.data,
+            len(members),
+            k,
+            found.ctypes.data,
+        )
+        if failed:
+            raise MemoryError("comparing rows found no memory")
+        return found
 
 
 class NeighbourGraph:
@@ -29,36 +80,23 @@ class NeighbourGraph:
     Similarities are those of the refining index. Any number of threads may search at once.
     """
 
-    def __init__(self, links: NDArray[np.int32], index: Any) -> None:
+    def __init__(self, links: Links, index: Any) -> None:
         compiled, codes = library(), linkable(index)
         assert compiled is not None
         assert codes is not None
         self._search = compiled.graph_search
         self.links = links
         self._index = index  # whose memory is read
-        self._dimension = int(codes.d)
-        rows = rows_of(codes)
-        is_half = rows.dtype == np.uint16
-        scale, least = (None, None) if is_half else steps_of(codes)
-        self._kept = (rows, scale, least)
-        self._graph = Graph(
-            codes=rows.ctypes.data,
-            links=links.ctypes.data,
-            scale=None if scale is None else scale.ctypes.data,
-            least=None if least is None else least.ctypes.data,
-            rows=len(rows),
-            degree=links.shape[1],
-            dimension=self._dimension,
-            is_half=is_half,
-        )
-
-    @property
-    def row_bytes(self) -> int:
-        """What is read of a row to compare it."""
-        return self._dimension * (2 if self._graph.is_half else 1)
+        self._coded = CodedRows(codes, links=links)
+        self.row_bytes = self._coded.row_bytes  # what is read of a row to compare it
 
     def search(
-        self, queries: FloatArray, k: int, ef: int, seeds: IdArray, hidden: IdArray | None = None
+        self,
+        queries: FloatArray,
+        k: int,
+        ef: int,
+        seeds: IdArray | Links,
+        hidden: IdArray | None = None,
     ) -> tuple[FloatArray, IdArray, int]:
         """``(n, d)`` float32 → similarities and ids ``(n, k)``, best first; rows compared.
 
@@ -74,7 +112,7 @@ class NeighbourGraph:
         scores = np.empty((len(queries), k), dtype=np.float32)
         ids = np.empty((len(queries), k), dtype=np.int64)
         compared: int = self._search(
-            ctypes.addressof(self._graph),
+            ctypes.addressof(self._coded.graph),
             queries.ctypes.data,
             len(queries),
             seeds.ctypes.data,

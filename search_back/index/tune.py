@@ -27,7 +27,7 @@ LINKED_READ_BYTES: Final = 5.0
 LIST_BYTES: Final = 6_000
 CENTRE_BYTES: Final = 1_200
 # Candidates of the graph beside an index for each result, and of the few for which those are few.
-EF_FACTORS: Final = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0)
+EF_FACTORS: Final = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 13.0, 20.0)
 LEAST_EF: Final = 16
 LINKED_LADDER: Final = (10, 40)  # results, a page of them; of more, lists find as many for as much
 

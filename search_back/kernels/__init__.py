@@ -66,6 +66,9 @@ def library() -> ctypes.CDLL | None:
     answered = (number, number, pointer, pointer)
     found.graph_search.argtypes = [pointer, pointer, count, pointer, number, pointer, *answered]
     found.graph_search.restype = count
+    found.graph_compare.argtypes = [pointer, pointer, count, pointer, pointer, count, number]
+    found.graph_compare.argtypes += [pointer]
+    found.graph_compare.restype = number
     found.graph_link_back.argtypes = [pointer, count, number, number]
     found.graph_link_back.restype = None
     found.lists_searchable.argtypes = []

@@ -5,6 +5,7 @@
    anywhere in memory takes longer than scoring it, so all rows that one step needs are asked for at once, before the
    first is scored. */
 
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "kernels.h"
 
 enum { MOST_LINKS = 256, FIRST_SLOTS = 1 << 12, AHEAD = 8 };
+enum { TOGETHER = 4, MEMBERS_TOGETHER = 128 }; /* rows that are compared while they are at hand */
 enum { NO_MEMORY = -1 };
 static const uint32_t FREE = UINT32_MAX;
 static const uint32_t EXPANDED = UINT32_C(1) << 31; /* of a candidate whose neighbours have been scored */
@@ -83,11 +85,68 @@ INLINE float from_half(uint16_t half) {
     return found.value;
 }
 
-INLINE float score_bytes(const uint8_t *code, const int8_t *weights, int dimension) {
+INLINE int32_t sum_of_products(const uint8_t *code, const int8_t *weights, int dimension) {
     int32_t sum = 0;
     for (int j = 0; j < dimension; j++) sum += (int32_t)code[j] * (int32_t)weights[j];
-    return (float)sum;
+    return sum;
 }
+
+#if defined(__x86_64__) && defined(__GNUC__)
+
+#include <immintrin.h>
+
+static int has_byte_products(void) {
+    return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vnni");
+}
+
+#define BYTE_PRODUCTS __attribute__((target("avx512f,avx512bw,avx512vnni")))
+
+BYTE_PRODUCTS static int32_t sum_of_byte_products(
+    const uint8_t *code, const int8_t *weights, int dimension
+) {
+    __m512i sums[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+    int j = 0;
+    for (; j + 128 <= dimension; j += 128)
+        for (int half = 0; half < 2; half++)
+            sums[half] = _mm512_dpbusd_epi32(
+                sums[half], _mm512_loadu_si512(code + j + 64 * half), _mm512_loadu_si512(weights + j + 64 * half)
+            );
+    for (; j < dimension; j += 64) {
+        __mmask64 present = dimension - j < 64 ? (UINT64_C(1) << (dimension - j)) - 1 : UINT64_MAX;
+        sums[0] = _mm512_dpbusd_epi32(
+            sums[0], _mm512_maskz_loadu_epi8(present, code + j), _mm512_maskz_loadu_epi8(present, weights + j)
+        );
+    }
+    return _mm512_reduce_add_epi32(_mm512_add_epi32(sums[0], sums[1]));
+}
+
+/* The same for four queries, whose weights lie `width` bytes from each other; `width`: a multiple of 64. */
+BYTE_PRODUCTS static void four_sums_of_byte_products(
+    const uint8_t *code, const int8_t *weights, size_t width, int32_t *sums
+) {
+    __m512i a = _mm512_setzero_si512(), b = a, c = a, d = a;
+    for (size_t j = 0; j < width; j += 64) {
+        __m512i part = _mm512_loadu_si512(code + j);
+        a = _mm512_dpbusd_epi32(a, part, _mm512_loadu_si512(weights + j));
+        b = _mm512_dpbusd_epi32(b, part, _mm512_loadu_si512(weights + width + j));
+        c = _mm512_dpbusd_epi32(c, part, _mm512_loadu_si512(weights + 2 * width + j));
+        d = _mm512_dpbusd_epi32(d, part, _mm512_loadu_si512(weights + 3 * width + j));
+    }
+    /* Lanes of all four side by side, added up until one of each is left. */
+    __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+    __m512i all = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+    __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1));
+    _mm_storeu_si128((void *)sums, _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1)));
+}
+
+#else
+
+static int has_byte_products(void) { return 0; }
+#define sum_of_byte_products sum_of_products
+#define four_sums_of_byte_products(code, weights, width, sums) ((void)(sums))
+
+#endif
 
 INLINE float score_bytes_exactly(const uint8_t *code, const float *weights, int dimension) {
     float sum = 0;
@@ -121,16 +180,18 @@ INLINE int keep(candidate *pool, int count, int most, float score, uint32_t row,
 /* What a query is while it is answered. */
 typedef struct {
     const graph *g;
-    size_t width;   /* bytes of a code */
-    float *weights; /* (dimension,) */
-    int8_t *few;    /* the same in a byte each: for codes of bytes, to find candidates with */
+    size_t width;      /* bytes of a code */
+    int byte_products; /* whether the processor has an instruction for sums of them */
+    float *weights;    /* (dimension,) */
+    int8_t *few;       /* the same in a byte each: for codes of bytes, to find candidates with */
     candidate *pool;
     row_set scored;
 } query;
 
 INLINE float score(const query *q, const uint8_t *code) {
     int d = q->g->dimension;
-    return q->g->is_half ? score_halves(code, q->weights, d) : score_bytes(code, q->few, d);
+    if (q->g->is_half) return score_halves(code, q->weights, d);
+    return (float)(q->byte_products ? sum_of_byte_products(code, q->few, d) : sum_of_products(code, q->few, d));
 }
 
 INLINE float weigh(query *q, const float *vector) {
@@ -146,7 +207,7 @@ INLINE float weigh(query *q, const float *vector) {
     float step = largest > 0 ? 127 / largest : 0;
     for (int j = 0; j < g->dimension; j++) {
         float value = q->weights[j] * step;
-        q->few[j] = (int8_t)(value < 0 ? value - 0.5f : value + 0.5f);
+        q->few[j] = (int8_t)(int32_t)(value + copysignf(0.5f, value));
     }
     return offset;
 }
@@ -222,7 +283,9 @@ FOR_EACH_PROCESSOR API int64_t graph_search(
     const graph *g, const float *queries, int64_t count, const int64_t *seeds, int32_t seed_count,
     const int64_t *hidden, int32_t k, int32_t ef, float *scores, int64_t *rows
 ) {
-    query q = {.g = g, .width = (size_t)g->dimension * (g->is_half ? 2 : 1)};
+    query q = {
+        .g = g, .width = (size_t)g->dimension * (g->is_half ? 2 : 1), .byte_products = has_byte_products()
+    };
     q.weights = malloc((size_t)g->dimension * sizeof *q.weights);
     q.few = malloc((size_t)g->dimension);
     q.pool = malloc(((size_t)ef + 1) * sizeof *q.pool);
@@ -244,6 +307,69 @@ FOR_EACH_PROCESSOR API int64_t graph_search(
     free(q.pool);
     free(q.scored.slots);
     return compared;
+}
+
+INLINE void decode(const graph *g, int64_t row, float *vector) {
+    const uint8_t *code = g->codes + (size_t)row * (size_t)g->dimension * (g->is_half ? 2 : 1);
+    for (int j = 0; j < g->dimension; j++)
+        vector[j] = g->is_half ? from_half(((const uint16_t *)code)[j]) : g->least[j] + g->scale[j] * (float)code[j];
+}
+
+/* Finds for each row of `own` (count,) in `from` the best `k` rows of `members` (member_count,), of which none is left
+   out and none is there twice, in `among`, whose codes mean the same: `found` (count, k), best first, padded with -1.
+   Where both are one graph a row does not find itself. Returns 0, or -1 where memory ran out. */
+FOR_EACH_PROCESSOR API int32_t graph_compare(
+    const graph *from, const int64_t *own, int64_t count, const graph *among, const int64_t *members,
+    int64_t member_count, int32_t k, int32_t *found
+) {
+    int d = from->dimension, byte_products = has_byte_products() && !from->is_half;
+    size_t width = (size_t)d * (from->is_half ? 2 : 1), padded = (width + 63) / 64 * 64, all = (size_t)count;
+    float *vector = malloc((size_t)d * sizeof *vector);
+    float *weights = malloc((byte_products ? 1 : all) * (size_t)d * sizeof *weights);
+    int8_t *few = calloc((all + TOGETHER - 1) / TOGETHER * TOGETHER, padded);
+    uint8_t *at_hand = calloc(MEMBERS_TOGETHER, padded);
+    candidate *pools = malloc(all * ((size_t)k + 1) * sizeof *pools);
+    int32_t *held = calloc(all, sizeof *held);
+    int32_t failed = vector && weights && few && at_hand && pools && held ? 0 : NO_MEMORY;
+    query q = {.g = among, .width = width};
+    for (size_t i = 0; i < all && !failed; i++) {
+        q.weights = weights + (byte_products ? 0 : i * (size_t)d);
+        q.few = few + i * padded;
+        decode(from, own[i], vector);
+        weigh(&q, vector);
+    }
+    for (int64_t first = 0; first < member_count && !failed; first += MEMBERS_TOGETHER) {
+        int64_t left = member_count - first, block = left < MEMBERS_TOGETHER ? left : MEMBERS_TOGETHER;
+        for (int64_t m = 0; m < block; m++)
+            memcpy(at_hand + padded * (size_t)m, among->codes + width * (size_t)members[first + m], width);
+        for (size_t tile = 0; tile < all; tile += TOGETHER)
+            for (int64_t m = 0; m < block; m++) {
+                const uint8_t *code = at_hand + padded * (size_t)m;
+                int64_t member = members[first + m];
+                int32_t sums[TOGETHER] = {0};
+                if (byte_products) four_sums_of_byte_products(code, few + tile * padded, padded, sums);
+                for (size_t i = tile; i < all && i < tile + TOGETHER; i++) {
+                    q.weights = weights + (byte_products ? 0 : i * (size_t)d);
+                    q.few = few + i * padded;
+                    float of_member = byte_products ? (float)sums[i - tile] : score(&q, code);
+                    candidate *pool = pools + i * ((size_t)k + 1);
+                    if (held[i] == k && of_member <= pool[k - 1].score) continue;
+                    if (from == among && member == own[i]) continue;
+                    int unused = k;
+                    held[i] = keep(pool, held[i], k, of_member, (uint32_t)member, &unused);
+                }
+            }
+    }
+    for (size_t i = 0; i < all && !failed; i++)
+        for (int32_t j = 0; j < k; j++)
+            found[i * (size_t)k + (size_t)j] = j < held[i] ? (int32_t)pools[i * ((size_t)k + 1) + (size_t)j].row : -1;
+    free(vector);
+    free(weights);
+    free(few);
+    free(at_hand);
+    free(pools);
+    free(held);
+    return failed;
 }
 
 /* Links every row from its neighbours too, nearest first, while they have room: `links` (rows, degree) holds

@@ -17,9 +17,12 @@
 #define INLINE static inline
 #endif
 
-/* One build serves old and new processors: the loader takes the best of these. */
-#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
-#define FOR_EACH_PROCESSOR __attribute__((target_clones("arch=cascadelake", "arch=haswell", "default")))
+/* One build serves old and new processors: the loader takes the best of these, by what a processor can do. The name of
+   a processor would be compared with that of this one, and fit no other maker's. */
+#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
+#define FOR_EACH_PROCESSOR __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#elif defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
+#define FOR_EACH_PROCESSOR __attribute__((target_clones("avx2", "default")))
 #else
 #define FOR_EACH_PROCESSOR
 #endif

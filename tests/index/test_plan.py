@@ -32,6 +32,17 @@ def test_who_does_not_say_gets_what_serves_both() -> None:
     assert only.at(10, "text") == STEPS[0].settings
 
 
+def test_a_kind_that_was_not_measured_looks_further_in_a_graph() -> None:
+    linked = SearchSettings(nprobe=50, ef_search=20, k_factor=4.0, seed_nprobe=3)
+    steps = (Step(10, linked), Step(100, SearchSettings(nprobe=90, k_factor=2.0)))
+    plan = SearchPlan({"image": steps})
+    assert plan.at(10, "image") == linked
+    wider = SearchSettings(nprobe=50, ef_search=40, k_factor=4.0, seed_nprobe=13)
+    assert plan.at(10, "text") == plan.at(10) == wider
+    assert plan.at(100, "text") == steps[1].settings
+    assert SearchPlan({"image": steps, "text": steps}).at(10) == linked
+
+
 @given(st.integers(1, 10**7), st.integers(1, 10**7))
 def test_more_results_never_look_at_fewer_lists(a: int, b: int) -> None:
     fewer, more = PLAN.at(min(a, b), "image"), PLAN.at(max(a, b), "image")
