@@ -7,12 +7,14 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
-from tqdm import tqdm
 
 from search_back.cli.logs import LOGGER, for_programs
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 class InferenceBar:
@@ -29,10 +31,14 @@ class InferenceBar:
         self._behind = done
 
     def note(self, sentence: str) -> None:
+        from tqdm import tqdm
+
         tqdm.write(sentence, file=sys.stderr)
 
     def update(self, *, done: int, total: int | None, failures: int) -> None:
         if self._bar is None:
+            from tqdm import tqdm
+
             # What an earlier run has done tells nothing about the speed of this one.
             self._bar = tqdm(initial=self._behind, unit=" items", dynamic_ncols=True)
         self._bar.total = total
@@ -130,6 +136,8 @@ class BuildBars:
 
     def start(self, step: str, total: int) -> None:
         self.close()
+        from tqdm import tqdm
+
         self._bar = tqdm(total=total, desc=step, unit=" vectors", dynamic_ncols=True)
 
     def advance(self, n: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -13,17 +13,12 @@ import numpy as np
 from search_back.errors import BadFolder, CorruptFile, DimensionMismatch, UnknownId
 from search_back.index.cost import search_bytes
 from search_back.index.graph import NeighbourGraph, graph_path, open_graph
-from search_back.index.list_search import WORTH_FROM, ListSearch
+from search_back.index.list_search import ListSearch
 from search_back.index.lists import ListsOfRows
-from search_back.index.parameters import (
-    call_parameters,
-    candidates_per_result,
-    graph_of,
-    lists_visited,
-    takes_selector,
-)
+from search_back.index.parameters import graph_of, takes_selector
 from search_back.index.plan import SearchPlan, SearchSettings, Step
 from search_back.index.scan import Scan
+from search_back.index.searcher import Prepared, Searcher
 from search_back.index.stored import StoredVectors
 from search_back.types import FloatArray, IdArray, IdMask, Modality
 
@@ -31,23 +26,6 @@ POPULATED: Final = "populated.index"
 UNTUNED_FOR: Final = 10  # results that the nprobe of a file without a plan is taken to be meant for
 GRAPH_LEAST: Final = 0.1
 PREPARED: Final = 256  # parameters that are kept for calls to come
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """How k results are searched for, without a mask.
-
-    ``nprobe`` and ``candidates``: where lists are searched by compiled code; ``parameters``: what
-    faiss gets instead. ``ef``: candidates that the graph begins with, found in ``seed_nprobe``
-    lists or as ``seeding`` tells faiss.
-    """
-
-    nprobe: int = 0
-    candidates: int = 0
-    parameters: Any = None
-    ef: int = 0
-    seed_nprobe: int = 0
-    seeding: Any = None
 
 
 class FaissIndex:
@@ -82,16 +60,21 @@ class FaissIndex:
         self._inner: Any = faiss.downcast_index(top.index) if self._map is not None else top
         # Asking faiss for a number takes microseconds, which a query of 300 of them feels.
         self._dimension = int(index.d)
-        self._is_l2 = bool(index.metric_type == faiss.METRIC_L2)
         self._stored = StoredVectors(self._inner)
         self._scan = Scan(self._inner, self._stored)
         self._lists = ListsOfRows(self._inner, self.ivf) if self.ivf is not None else None
         self._plan = plan if plan is not None and plan.steps else self._plan_of_file()
         self._threads = threads
-        self._neighbours = neighbours
         self._parallel = parallel
-        self._list_search = list_search or ListSearch.of(self._inner)
-        self._prepared: dict[tuple[int, Modality | None], _Prepared] = {}
+        self._searcher = Searcher(
+            self._inner,
+            self.ivf,
+            threads=threads,
+            neighbours=neighbours,
+            parallel=parallel,
+            list_search=list_search,
+        )
+        self._prepared: dict[tuple[int, Modality | None], Prepared] = {}
 
     @property
     def dimension(self) -> int:
@@ -120,7 +103,7 @@ class FaissIndex:
     @property
     def neighbours(self) -> NeighbourGraph | None:
         """The graph of near neighbours beside the index, or None where there is none."""
-        return self._neighbours
+        return self._searcher.neighbours
 
     @property
     def refines(self) -> bool:
@@ -167,40 +150,12 @@ class FaissIndex:
             # The number belongs to the calling thread, so each has to set it.
             self._faiss.omp_set_num_threads(self._threads)
         if mask is None:
-            scores, places = self._among_all(queries, k, self._prepare(k, asked_by), hidden)
+            scores, places = self._searcher.search(queries, k, self._prepare(k, asked_by), hidden)
         else:
             scores, places = self._among(queries, k, mask, asked_by)
         if self._map is not None:
             places = np.where(places >= 0, self._ids_by_place[places], -1)
         return scores, places
-
-    def _among_all(
-        self, queries: FloatArray, k: int, call: _Prepared, hidden: IdArray | None
-    ) -> tuple[FloatArray, IdArray]:
-        if self._neighbours is not None and call.ef:
-            scores, places, _ = self._walk(self._neighbours, queries, k, call, hidden)
-            # Fewer than k rows may be linked to those.
-            if places[:, -1].min() >= 0:
-                return scores, places
-        if self._list_search is not None:
-            return self._searched(self._list_search, queries, k, call)
-        return self._search(queries, k, call.parameters)
-
-    def _walk(
-        self,
-        graph: NeighbourGraph,
-        queries: FloatArray,
-        k: int,
-        call: _Prepared,
-        hidden: IdArray | None,
-    ) -> tuple[FloatArray, IdArray, int]:
-        if self._list_search is not None and call.seed_nprobe:
-            _, seeds = self._list_search.search(
-                queries, call.ef, nprobe=call.seed_nprobe, threads=self._threads
-            )
-        else:
-            _, seeds = self._inner.base_index.search(queries, call.ef, params=call.seeding)
-        return graph.search(queries, k, call.ef, seeds, hidden)
 
     def compared(
         self,
@@ -211,16 +166,7 @@ class FaissIndex:
         hidden: IdArray | None = None,
     ) -> int:
         """Rows that the graph beside the index compares to answer ``(n, d)`` queries."""
-        call = self._prepare(k, asked_by)
-        if self._neighbours is None or not call.ef:
-            return 0
-        return self._walk(self._neighbours, queries, k, call, hidden)[2]
-
-    def _search(self, queries: FloatArray, k: int, parameters: Any) -> tuple[FloatArray, IdArray]:
-        scores, places = self._inner.search(queries, k, params=parameters)
-        if self._is_l2:
-            scores = np.float32(1) - scores / np.float32(2)
-        return scores, places
+        return self._searcher.compared(queries, k, self._prepare(k, asked_by), hidden)
 
     def _among(
         self, queries: FloatArray, k: int, mask: IdMask, asked_by: Modality | None
@@ -236,39 +182,11 @@ class FaissIndex:
             if self._lists is not None and self._lists.known:
                 settings, breadth = self._lists.widened(settings, queries, mask), k
             if self._is_searched(settings, k, mask):
-                scores, places = self._selected(queries, k, settings, breadth, mask)
+                scores, places = self._searcher.among(queries, k, settings, breadth, mask)
                 if places.min() >= 0:
                     return scores, places
         places = mask.ids
         return self._scan.nearest(queries, k, places[places < len(self)])
-
-    def _searched(
-        self,
-        lists: ListSearch,
-        queries: FloatArray,
-        k: int,
-        call: _Prepared,
-        among: IdMask | None = None,
-    ) -> tuple[FloatArray, IdArray]:
-        return lists.search(
-            queries,
-            k,
-            nprobe=call.nprobe,
-            candidates=call.candidates,
-            among=among,
-            threads=self._threads,
-            parallel=self._parallel,
-        )
-
-    def _selected(
-        self, queries: FloatArray, k: int, settings: SearchSettings, breadth: int, mask: IdMask
-    ) -> tuple[FloatArray, IdArray]:
-        if self._list_search is not None:
-            call = self._by_lists(k, settings, breadth)
-            return self._searched(self._list_search, queries, k, call, mask)
-        selector = self._faiss.IDSelectorBitmap(mask.bits)
-        parameters = call_parameters(self._inner, k, settings, breadth=breadth, selector=selector)
-        return self._search(queries, k, parameters)
 
     def _is_searched(self, settings: SearchSettings, k: int, mask: IdMask) -> bool:
         """Whether that costs less than to compare every row of a mask.
@@ -281,41 +199,14 @@ class FaissIndex:
             return False
         return search_bytes(self._inner, settings, k, share=share) < self._scan.bytes(mask.count)
 
-    def _prepare(self, k: int, asked_by: Modality | None) -> _Prepared:
-        """For a search without a mask; what faiss gets it only reads, so that calls share it.
-
-        Making it takes as long as comparing thousands of codes.
-        """
+    def _prepare(self, k: int, asked_by: Modality | None) -> Prepared:
         prepared = self._prepared.get((k, asked_by))
         if prepared is None:
             if len(self._prepared) >= PREPARED:
                 self._prepared.clear()
-            settings = self._settings(k, k, asked_by)
-            prepared = self._prepared_for(k, settings)
+            prepared = self._searcher.prepared(k, self._settings(k, k, asked_by))
             self._prepared[k, asked_by] = prepared
         return prepared
-
-    def _prepared_for(self, k: int, settings: SearchSettings) -> _Prepared:
-        by_faiss = self._list_search is None
-        if by_faiss:
-            call = _Prepared(parameters=call_parameters(self._inner, k, settings, breadth=k))
-        else:
-            call = self._by_lists(k, settings, k)
-        if self._neighbours is None or not settings.seed_nprobe:
-            return call
-        ef = max(k, settings.ef_search or 0)
-        seeds = SearchSettings(nprobe=settings.seed_nprobe)
-        nprobe = lists_visited(self.ivf, seeds, ef)
-        if by_faiss or nprobe < WORTH_FROM:
-            lists = self._inner.base_index
-            return replace(call, ef=ef, seeding=call_parameters(lists, ef, seeds, breadth=ef))
-        return replace(call, ef=ef, seed_nprobe=nprobe)
-
-    def _by_lists(self, k: int, settings: SearchSettings, breadth: int) -> _Prepared:
-        return _Prepared(
-            nprobe=lists_visited(self.ivf, settings, breadth),
-            candidates=math.ceil(k * candidates_per_result(self._inner, k, settings)),
-        )
 
     def _settings(self, k: int, breadth: int, asked_by: Modality | None) -> SearchSettings:
         """Those of k results, which would be among ``breadth`` if all ids could be found."""
@@ -393,9 +284,9 @@ class FaissIndex:
             self._index,
             plan,
             threads=threads,
-            neighbours=self._neighbours,
+            neighbours=self._searcher.neighbours,
             parallel=self._parallel,
-            list_search=self._list_search,
+            list_search=self._searcher.lists,
         )
 
     @property
@@ -405,10 +296,9 @@ class FaissIndex:
     def close(self) -> None:
         """Drop the index and its mapped files."""
         self._index = self._map = self._inner = None
-        self._neighbours = self._list_search = None
         self._prepared.clear()
         self._lists = None
-        del self._stored, self._scan
+        del self._stored, self._scan, self._searcher
 
 
 def _keeps_exactly(index: Any) -> bool:
@@ -436,8 +326,8 @@ def open_index(
     A graph of near neighbours beside a file is read with it.
 
     ``memory_mapping`` leaves the vectors in the file, shared by all processes; ``parallel``: see
-    ``FaissIndex``. Raises
-    ``BadFolder`` where there is none and ``CorruptFile`` where faiss cannot read it.
+    ``FaissIndex``. Raises ``BadFolder`` where there is none and ``CorruptFile`` where faiss cannot
+    read it.
     """
     import faiss
 

@@ -25,45 +25,85 @@ Links = NDArray[np.int32]
 
 
 class CodedRows:
-    """Vectors as codes of a scalar quantiser, 8-bit or half-precision, as compiled code reads them.
+    """Vectors in a byte or a half float for each dimension, as compiled code reads them.
 
-    ``codes``: that quantiser; ``rows``: its own, or others that it has encoded; ``links``: between
-    them. They are kept alive.
+    ``rows``: ``(n, d)``, see ``rows_of``; ``steps``: of bytes, see ``steps_of``; ``links``: between
+    rows, ``(n, any)``. Any number of threads may search at once.
     """
 
     def __init__(
-        self, codes: Any, rows: NDArray[Any] | None = None, links: Links | None = None
+        self,
+        rows: NDArray[Any],
+        steps: tuple[FloatArray, FloatArray] | None,
+        links: Links | None = None,
     ) -> None:
-        self.rows = rows_of(codes) if rows is None else rows
-        is_half = self.rows.dtype == np.uint16
-        scale, least = (None, None) if is_half else steps_of(codes)
-        self._kept = (codes, links, scale, least)
-        self.row_bytes = int(self.rows.shape[1]) * self.rows.itemsize
-        self.graph = Graph(
-            codes=self.rows.ctypes.data,
-            links=None if links is None else links.ctypes.data,
+        compiled = library()
+        assert compiled is not None
+        self._compiled = compiled
+        self.rows = rows
+        self.row_bytes = int(rows.shape[1]) * rows.itemsize
+        if links is None:
+            links = np.empty((len(rows), 0), dtype=np.int32)
+        scale, least = steps or (None, None)
+        self._kept = (links, scale, least)
+        self._graph = Graph(
+            codes=rows.ctypes.data,
+            links=links.ctypes.data,
             scale=None if scale is None else scale.ctypes.data,
             least=None if least is None else least.ctypes.data,
-            rows=len(self.rows),
-            degree=0 if links is None else links.shape[1],
-            dimension=int(codes.d),
-            is_half=is_half,
+            rows=len(rows),
+            degree=links.shape[1],
+            dimension=int(rows.shape[1]),
+            is_half=rows.dtype == np.uint16,
         )
+
+    @classmethod
+    def of(
+        cls, codes: Any, rows: NDArray[Any] | None = None, links: Links | None = None
+    ) -> CodedRows:
+        """The rows of a scalar quantiser, or others that it has encoded."""
+        rows = rows_of(codes) if rows is None else rows
+        return cls(rows, None if rows.dtype == np.uint16 else steps_of(codes), links)
+
+    def search(
+        self, queries: FloatArray, k: int, ef: int, seeds: IdArray | Links, hidden: IdArray | None
+    ) -> tuple[FloatArray, IdArray, int]:
+        """See :meth:`NeighbourGraph.search`."""
+        queries = np.ascontiguousarray(queries, dtype=np.float32)
+        seeds = np.ascontiguousarray(seeds, dtype=np.int64)
+        if hidden is None:
+            hidden = np.full(len(queries), -1, dtype=np.int64)
+        hidden = np.ascontiguousarray(hidden, dtype=np.int64)
+        scores = np.empty((len(queries), k), dtype=np.float32)
+        ids = np.empty((len(queries), k), dtype=np.int64)
+        compared: int = self._compiled.graph_search(
+            ctypes.addressof(self._graph),
+            queries.ctypes.data,
+            len(queries),
+            seeds.ctypes.data,
+            seeds.shape[1],
+            hidden.ctypes.data,
+            k,
+            max(ef, k),
+            scores.ctypes.data,
+            ids.ctypes.data,
+        )
+        if compared < 0:
+            raise MemoryError("a graph search found no memory")
+        return scores, ids, compared
 
     def nearest(self, own: IdArray, among: CodedRows, members: IdArray, k: int) -> Links:
         """For each row of ``own`` the best of ``members`` of ``among``, without itself: ``(n, k)``.
 
         ``members``: each once. Best first, -1 behind the last.
         """
-        compiled = library()
-        assert compiled is not None
         own, members = np.ascontiguousarray(own), np.ascontiguousarray(members)
         found = np.empty((len(own), k), dtype=np.int32)
-        failed: int = compiled.graph_compare(
-            ctypes.addressof(self.graph),
+        failed: int = self._compiled.graph_compare(
+            ctypes.addressof(self._graph),
             own.ctypes.data,
             len(own),
-            ctypes.addressof(among.graph),
+            ctypes.addressof(among._graph),
             members.ctypes.data,
             len(members),
             k,
@@ -81,13 +121,11 @@ class NeighbourGraph:
     """
 
     def __init__(self, links: Links, index: Any) -> None:
-        compiled, codes = library(), linkable(index)
-        assert compiled is not None
+        codes = linkable(index)
         assert codes is not None
-        self._search = compiled.graph_search
         self.links = links
         self._index = index  # whose memory is read
-        self._coded = CodedRows(codes, links=links)
+        self._coded = CodedRows.of(codes, links=links)
         self.row_bytes = self._coded.row_bytes  # what is read of a row to compare it
 
     def search(
@@ -104,28 +142,7 @@ class NeighbourGraph:
         of which -1 is none; ``hidden``: for each query an id that the search goes on without, as
         if it were not stored, -1 for none: ``(n,)``. Behind what is found ids are -1.
         """
-        queries = np.ascontiguousarray(queries, dtype=np.float32)
-        seeds = np.ascontiguousarray(seeds, dtype=np.int64)
-        if hidden is None:
-            hidden = np.full(len(queries), -1, dtype=np.int64)
-        hidden = np.ascontiguousarray(hidden, dtype=np.int64)
-        scores = np.empty((len(queries), k), dtype=np.float32)
-        ids = np.empty((len(queries), k), dtype=np.int64)
-        compared: int = self._search(
-            ctypes.addressof(self._coded.graph),
-            queries.ctypes.data,
-            len(queries),
-            seeds.ctypes.data,
-            seeds.shape[1],
-            hidden.ctypes.data,
-            k,
-            max(ef, k),
-            scores.ctypes.data,
-            ids.ctypes.data,
-        )
-        if compared < 0:
-            raise MemoryError("a graph search found no memory")
-        return scores, ids, compared
+        return self._coded.search(queries, k, ef, seeds, hidden)
 
 
 def graph_path(index: Path) -> Path:

@@ -57,7 +57,7 @@ def link(raw: Any, path: Path, *, progress: Progress, name: str) -> None:
     rows = int(codes.ntotal)
     # Every row is laid into clusters, compared, and looked for.
     progress.start(f"{name}: linking neighbours", (2 + ROUNDS) * rows)
-    coded, stored = CodedRows(codes), StoredVectors(raw)
+    coded, stored = CodedRows.of(codes), StoredVectors(raw)
     centres = _centres(stored, rows, int(raw.d))
     clusters = np.empty((rows, min(CLUSTERS_OF_A_ROW, len(centres))), dtype=np.int32)
     for count in _clustered(coded, codes, centres, clusters):
@@ -111,7 +111,7 @@ def _kmeans(rows: FloatArray, count: int) -> tuple[FloatArray, IdArray]:
 def _clustered(coded: CodedRows, codes: Any, centres: FloatArray, clusters: Links) -> Iterator[int]:
     """Put into ``clusters`` those nearest to each row, nearest first; how many rows are done."""
     encoded = codes.sa_encode(centres).view(coded.rows.dtype)
-    among, every = CodedRows(codes, encoded), np.arange(len(centres))
+    among, every = CodedRows.of(codes, encoded), np.arange(len(centres))
 
     def find(first: int) -> int:
         own = np.arange(first, min(first + BLOCK, len(clusters)))

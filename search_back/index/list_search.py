@@ -6,20 +6,19 @@ list and a vector at a time; here the next ones are asked for meanwhile.
 
 from __future__ import annotations
 
-import ctypes
 import threading
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from search_back.cores import usable_cores
-from search_back.index.coarse import enough_centres, quantiser_parameters
+from search_back.index.centre_search import CentreSearch
+from search_back.index.coarse import quantiser_parameters
+from search_back.index.coded_lists import CodedLists, addresses
 from search_back.index.graph import MOST_ROWS, rows_of, steps_of
-from search_back.kernels import Lists, library
+from search_back.kernels import library
 from search_back.types import FloatArray, IdArray, IdMask
 
 WORTH_FROM: Final = 20  # lists visited; faiss searches fewer sooner than this is called
@@ -27,7 +26,6 @@ _BLOCK: Final = 32  # rows whose codes lie together
 _MOST_PARTS: Final = 4_096  # a score must differ by more than a step of its sixteen bits
 # Lists visited. For fewer, faiss compares as many centres in full sooner than these are called.
 _OWN_CENTRES_FROM: Final = 128
-_CODED_AT_ONCE: Final = 1_024  # centres, which would take as much memory again as floats
 _HALVED_FROM: Final = 16 << 20  # bytes that are read; a thread that is woken costs as much as 1 MiB
 
 
@@ -43,7 +41,7 @@ class ListSearch:
         self._ivf = lists
         self._vectors = vectors
         self._lock = threading.Lock()
-        self._tables: tuple[_Coded, _Coded | None] | None = None
+        self._tables: tuple[CodedLists, CentreSearch | None] | None = None
 
     @classmethod
     def of(cls, index: Any) -> ListSearch | None:
@@ -75,9 +73,9 @@ class ListSearch:
         """``(n, d)`` float32 → similarities and ids ``(n, k)``, best first, padded with -1.
 
         ``nprobe``: lists visited; ``candidates``: found there and scored again by their vectors;
-        None: the codes' own scores are good enough. ``among``: ids that may be found. ``threads``:
-        for several queries; 0: one for each core. ``parallel``: whether a large search may take a
-        second core.
+        None: the codes' own scores are good enough.
+        ``among``: ids that may be found. ``threads``: for several queries; 0: one for each core.
+        ``parallel``: whether a large search may take a second core.
         """
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         lists, centres = self._read()
@@ -105,155 +103,42 @@ class ListSearch:
         return rows * int(ivf.code_size) + candidates * int(self._vectors.code_size)
 
     def _visited(
-        self, queries: FloatArray, nprobe: int, centres: _Coded | None
+        self, queries: FloatArray, nprobe: int, centres: CentreSearch | None
     ) -> tuple[FloatArray, IdArray]:
         """The lists nearest to each query; and what all vectors of each score to begin with."""
         if centres is not None and nprobe >= _OWN_CENTRES_FROM:
-            # All centres are one list.
-            visit = np.zeros((len(queries), 1), dtype=np.int64)
-            near = np.zeros((len(queries), 1), dtype=np.float32)
-            scored = enough_centres(centres.rows, nprobe)
-            near, visit = centres.search(queries, visit, near, nprobe, candidates=scored)
+            near, visit = centres.nearest(queries, nprobe)
         else:
             parameters = quantiser_parameters(self._ivf, nprobe)
             near, visit = self._ivf.quantizer.search(queries, nprobe, params=parameters)
         return near if self._ivf.by_residual else np.zeros_like(near), visit
 
-    def _read(self) -> tuple[_Coded, _Coded | None]:
+    def _read(self) -> tuple[CodedLists, CentreSearch | None]:
         """Where all lies: found out by the first search, since faiss tells it list by list."""
         if self._tables is None:
             with self._lock:
                 if self._tables is None:
-                    self._tables = self._lists(), self._centres()
+                    self._tables = self._lists(), CentreSearch.of(self._ivf)
         return self._tables
 
-    def _lists(self) -> _Coded:
+    def _lists(self) -> CodedLists:
         import faiss
 
         raw: Any = faiss
         lists, every = raw.downcast_InvertedLists(self._ivf.invlists), range(int(self._ivf.nlist))
         rows = rows_of(self._vectors)
-        return _Coded(
+        return CodedLists(
             self._ivf.pq,
             sizes=np.array([lists.list_size(i) for i in every], dtype=np.int64),
-            codes=_addresses(lists.get_codes(i) for i in every),
-            ids=_addresses(lists.get_ids(i) for i in every),
+            codes=addresses(lists.get_codes(i) for i in every),
+            ids=addresses(lists.get_ids(i) for i in every),
             rows=rows,
             steps=steps_of(self._vectors) if rows.itemsize == 1 else None,
         )
 
-    def _centres(self) -> _Coded | None:
-        """The centres of the lists, in a byte for each dimension: they fit the processor's caches.
-
-        None where they have no codes, or others.
-        """
-        import faiss
-
-        centres: Any = faiss.downcast_index(self._ivf.quantizer)
-        if not isinstance(centres, faiss.IndexRefine):
-            return None
-        codes: Any = faiss.downcast_index(centres.base_index)
-        flat: Any = faiss.downcast_index(centres.refine_index)
-        known = isinstance(codes, faiss.IndexPQFastScan) and isinstance(flat, faiss.IndexFlat)
-        if not known or codes.bbs != _BLOCK or codes.pq.M % 2 or codes.d % codes.pq.M:
-            return None
-        rows = rows_of(flat)
-        least, most = rows.min(axis=0), rows.max(axis=0)
-        step = np.maximum((most - least) / np.float32(255), np.finfo(np.float32).tiny)
-        coded = np.empty(rows.shape, dtype=np.uint8)
-        for first in range(0, len(rows), _CODED_AT_ONCE):
-            part = slice(first, first + _CODED_AT_ONCE)
-            coded[part] = np.rint((rows[part] - least) / step)
-        ids = np.arange(len(rows), dtype=np.int64)
-        return _Coded(
-            codes.pq,
-            sizes=np.array([len(rows)], dtype=np.int64),
-            codes=_addresses([codes.codes.get()]),
-            ids=_addresses([ids.ctypes.data]),
-            rows=coded,
-            steps=(step, least),
-            kept=ids,
-        )
-
-
-class _Coded:
-    """Lists of 4-bit codes and the rows that they stand for, as lists.c reads them.
-
-    ``codes`` and ``ids``: addresses, of each list; ``steps``: see ``steps_of``, of bytes;
-    ``kept``: what must outlive this besides.
-    """
-
-    def __init__(
-        self,
-        pq: Any,
-        *,
-        sizes: IdArray,
-        codes: IdArray,
-        ids: IdArray,
-        rows: NDArray[Any],
-        steps: tuple[FloatArray, FloatArray] | None,
-        kept: Any = None,
-    ) -> None:
-        import faiss
-
-        compiled = library()
-        assert compiled is not None
-        self._search = compiled.lists_search
-        codebook = faiss.vector_to_array(pq.centroids).astype(np.float32)
-        scale, least = steps or (None, None)
-        self.rows = len(rows)
-        self._kept = (sizes, codes, ids, rows, codebook, scale, least, kept)
-        self._lists = Lists(
-            codes=codes.ctypes.data,
-            ids=ids.ctypes.data,
-            sizes=sizes.ctypes.data,
-            codebook=codebook.ctypes.data,
-            rows=rows.ctypes.data,
-            scale=None if scale is None else scale.ctypes.data,
-            least=None if least is None else least.ctypes.data,
-            list_count=len(sizes),
-            row_count=len(rows),
-            parts=int(pq.M),
-            dimension=int(pq.d),
-            row_width=rows.itemsize,
-        )
-
-    def search(
-        self,
-        queries: FloatArray,
-        visit: IdArray,
-        near: FloatArray,
-        k: int,
-        *,
-        candidates: int,
-        again: bool = True,
-        among: IdMask | None = None,
-    ) -> tuple[FloatArray, IdArray]:
-        """``visit`` and ``near``: the lists of each query, and what their rows score at least."""
-        scores = np.empty((len(queries), k), dtype=np.float32)
-        ids = np.empty((len(queries), k), dtype=np.int64)
-        compared: int = self._search(
-            ctypes.addressof(self._lists),
-            queries.ctypes.data,
-            len(queries),
-            visit.ctypes.data,
-            near.ctypes.data,
-            visit.shape[1],
-            None if among is None else among.bits.ctypes.data,
-            0 if among is None else among.bits.nbytes,
-            candidates,
-            again,
-            k,
-            scores.ctypes.data,
-            ids.ctypes.data,
-        )
-        if compared < 0:
-            raise MemoryError("a search in lists found no memory")
-        return scores, ids
-
 
 def _in_halves(
-    lists: _Coded,
+    lists: CodedLists,
     queries: FloatArray,
     visit: IdArray,
     near: FloatArray,
@@ -284,11 +169,6 @@ def _in_halves(
     scores, ids = np.take_along_axis(scores, order, axis=1), np.take_along_axis(ids, order, axis=1)
     scores[ids < 0] = 0
     return scores, ids
-
-
-def _addresses(pointers: Iterable[Any]) -> IdArray:
-    """0 of what an empty list has none of."""
-    return np.array([int(pointer or 0) for pointer in pointers], dtype=np.int64)
 
 
 def _are_known_lists(index: Any) -> bool:

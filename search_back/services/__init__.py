@@ -6,12 +6,12 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 from search_back.config import IndexOptions, ServerSettings
 from search_back.encoders import load_encoder
 from search_back.errors import ConfigError, SearchBackError, UnknownIndex
-from search_back.fetch import Fetcher
 from search_back.guard import KeyRing, Links
 from search_back.metrics import Metrics
 from search_back.services.encoders import EncoderPool
@@ -19,6 +19,9 @@ from search_back.services.index import DEFAULT_MODEL, IndexService
 from search_back.services.maps import Maps
 from search_back.services.snapshot import IMAGE_PATH, FolderSnapshot, open_snapshot
 from search_back.tracing import open_tracing
+
+if TYPE_CHECKING:
+    from search_back.fetch import Fetcher
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -56,7 +59,6 @@ class Services:
         self.tracing = open_tracing(settings.otlp_endpoint)
         if self.tracing is not None:
             self.metrics.trace_steps(self.tracing.step)
-        self.fetcher = Fetcher(settings.limits)
         self.encoders = EncoderPool(
             partial(
                 load_encoder,
@@ -85,6 +87,13 @@ class Services:
         self.indices: Mapping[str, IndexService] = {
             name: self._serve(name, options) for name, options in settings.indices.items()
         }
+
+    @cached_property
+    def fetcher(self) -> Fetcher:
+        """What downloads pictures; its libraries take a tenth of the start, and wait for a need."""
+        from search_back.fetch import Fetcher
+
+        return Fetcher(self.settings.limits)
 
     def index(self, name: str | None) -> IndexService:
         """The index of that name, the first one for None; raises ``UnknownIndex``."""

@@ -246,7 +246,7 @@ def test_rows_are_compared_with_others(precision: str, dimension: int) -> None:
     codes = faiss.index_factory(dimension, precision, faiss.METRIC_INNER_PRODUCT)
     codes.train(rows)
     codes.add(rows)
-    coded = CodedRows(codes)
+    coded = CodedRows.of(codes)
     members = rng.permutation(300)[:150]
     stored = codes.reconstruct_n(0, 300)
     own = np.arange(17)  # not a multiple of those that are compared together
@@ -260,7 +260,7 @@ def test_rows_are_compared_with_others(precision: str, dimension: int) -> None:
     assert [set(row) - {-1} for row in few[:4].tolist()] == [{0, 1, 2, 3} - {i} for i in range(4)]
     assert (few[4:, 4:] == -1).all()
     # Of other rows, encoded alike, one may be a row's equal.
-    others = CodedRows(codes, codes.sa_encode(rows[:20]).view(coded.rows.dtype))
+    others = CodedRows.of(codes, codes.sa_encode(rows[:20]).view(coded.rows.dtype))
     same = coded.nearest(own, others, np.arange(20), 1)
     assert np.array_equal(same[:, 0], own)
 

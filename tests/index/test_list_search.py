@@ -290,11 +290,11 @@ def test_an_index_answers_the_same_with_and_without(monkeypatch: pytest.MonkeyPa
     raw, settings = _half(), SearchSettings(nprobe=8, k_factor=6.0)
     queries, mask = vectors(7, 40), IdMask.of(np.arange(ROWS) % 2 == 0)
     ours = FaissIndex(raw).with_settings(settings)
-    assert ours._list_search is not None
+    assert ours._searcher.lists is not None
     compiled = [ours.search(queries, 10, among=among)[1] for among in (None, mask)]
     monkeypatch.setattr(list_search, "library", lambda: None)
     theirs = FaissIndex(raw).with_settings(settings)
-    assert theirs._list_search is None
+    assert theirs._searcher.lists is None
     for a, among in zip(compiled, (None, mask), strict=True):
         b = theirs.search(queries, 10, among=among)[1]
         assert np.mean([np.isin(x, y).mean() for x, y in zip(a, b, strict=True)]) > 0.97

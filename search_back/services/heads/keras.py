@@ -8,7 +8,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
-import h5py
 import numpy as np
 
 from search_back.search.heads import Activation, Head, Layer, Output
@@ -30,6 +29,8 @@ def read_keras(path: Path, data: bytes) -> Head:
 
     Raises ``CorruptFile``.
     """
+    import h5py
+
     try:
         with h5py.File(BytesIO(data), "r") as file:
             dense = _dense_layers(path, json.loads(file.attrs["model_config"]))
