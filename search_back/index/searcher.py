@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from search_back.index.graph import NeighbourGraph
-from search_back.index.list_search import WORTH_FROM, ListSearch
+from search_back.index.list_search import ListSearch
 from search_back.index.parameters import call_parameters, candidates_per_result, lists_visited
 from search_back.index.plan import SearchSettings
 from search_back.types import FloatArray, IdArray, IdMask
@@ -56,15 +56,15 @@ class Searcher:
         self._is_l2 = bool(index.metric_type == faiss.METRIC_L2)
         self._threads, self._parallel = threads, parallel
         self.neighbours = neighbours
-        self.lists = list_search or ListSearch.of(index)
+        links = None if neighbours is None else neighbours.centre_links
+        self.lists = list_search or ListSearch.of(index, links)
 
     def prepared(self, k: int, settings: SearchSettings) -> Prepared:
         """For searches without a mask; what faiss gets it only reads, so that calls share it.
 
         Making it takes as long as comparing thousands of codes.
         """
-        by_faiss = self.lists is None
-        if by_faiss:
+        if self.lists is None:
             call = Prepared(parameters=call_parameters(self._index, k, settings, breadth=k))
         else:
             call = self._in_lists(k, settings, k)
@@ -73,7 +73,7 @@ class Searcher:
         ef = max(k, settings.ef_search or 0)
         seeds = SearchSettings(nprobe=settings.seed_nprobe)
         nprobe = lists_visited(self._ivf, seeds, ef)
-        if by_faiss or nprobe < WORTH_FROM:
+        if self.lists is None or not self.lists.is_worth(nprobe):
             lists = self._index.base_index
             return replace(call, ef=ef, seeding=call_parameters(lists, ef, seeds, breadth=ef))
         return replace(call, ef=ef, seed_nprobe=nprobe)

@@ -29,7 +29,7 @@ CENTRE_BYTES: Final = 1_200
 # Candidates of the graph beside an index for each result, and of the few for which those are few.
 EF_FACTORS: Final = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 13.0, 20.0)
 LEAST_EF: Final = 16
-LINKED_LADDER: Final = (10, 40)  # results, a page of them; of more, lists find as many for as much
+LINKED_LADDER: Final = (10, 40, 100)  # results, a few pages; of more, lists find as many sooner
 
 
 def tune(
