@@ -28,7 +28,7 @@ from search_back.kernels import library
 from search_back.types import FloatArray, IdArray
 
 CLUSTERS: Final = 2  # times the square root of the rows: as long to find them as to compare in them
-CLUSTERS_OF_A_ROW: Final = 4  # in which it is looked for; it looks for its own neighbours in one
+CLUSTERS_OF_A_ROW: Final = 3  # in which it is looked for; it looks for its own neighbours in one
 ITERATIONS: Final = 6  # of k-means
 POINTS_PER_CLUSTER: Final = 16  # trained with
 # Of looking for each row in the graph that there is. Of the 20 nearest among a million, clusters

@@ -27,9 +27,9 @@ LINKED_READ_BYTES: Final = 5.0
 LIST_BYTES: Final = 6_000
 CENTRE_BYTES: Final = 1_200
 # Candidates of the graph beside an index for each result, and of the few for which those are few.
-EF_FACTORS: Final = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 13.0, 20.0)
+EF_FACTORS: Final = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 13.0)
 LEAST_EF: Final = 16
-LINKED_LADDER: Final = (10, 40, 100)  # results, a few pages; of more, lists find as many sooner
+LINKED_LADDER: Final = (10, 40)  # results, a page of them; of more, lists find as many for as much
 
 
 def tune(
@@ -126,9 +126,12 @@ def _walked(
     # The fewer candidates are kept, the more lists must have been good ones.
     for factor in reversed(EF_FACTORS):
         ef = round(max(k, LEAST_EF) * factor)
-        steps = [replace(lists, ef_search=ef, seed_nprobe=n) for n in widths[at:]]
+        cheaper = [n for n in widths[at:] if _cost(index, SearchSettings(nprobe=n), k) < best[0]]
+        if not cheaper:
+            break
+        steps = [replace(lists, ef_search=ef, seed_nprobe=n) for n in cheaper]
         trial = _Trial(index, exam, k, steps)
-        more = trial.least(wanted)
+        more = trial.least(wanted, patient=True)
         if trial.recall(more) < wanted:
             break
         at += more
@@ -168,10 +171,11 @@ class _Trial:
             self._known[at] = self._exam.recall(index, self._k)
         return self._known[at]
 
-    def least(self, target: float, *, give_up: bool = False) -> int:
+    def least(self, target: float, *, give_up: bool = False, patient: bool = False) -> int:
         """The first step that reaches a target; where none does, one near the best.
 
-        ``give_up``: or, sooner, one from which on the same gain each time would not do.
+        ``give_up``: or, sooner, one from which on the same gain each time would not do;
+        ``patient``: however little each gains.
         """
         last = len(self._steps) - 1
         low, high = -1, 0
@@ -181,7 +185,7 @@ class _Trial:
                 doublings = (last - high) / STEPS
                 # Below a half, what is gained may still become more.
                 hopeless = self.recall(high) > 0.5 and gained * doublings < missing
-                if gained < STALLED or (give_up and hopeless):
+                if not patient and (gained < STALLED or (give_up and hopeless)):
                     return high
             low, high = high, min(last, high + STEPS)
         return self._between(low, high, target)
