@@ -83,14 +83,20 @@ class Services:
         self.keys = KeyRing(settings.keys_file) if settings.keys_file else None
         self.links = Links(self.secret) if self.keys else None
         self._reloading = threading.Lock()
+        self._fetching = threading.Lock()
         self.warm = False
         self.indices: Mapping[str, IndexService] = {
             name: self._serve(name, options) for name, options in settings.indices.items()
         }
 
-    @cached_property
+    @property
     def fetcher(self) -> Fetcher:
-        """What downloads pictures; its libraries take a tenth of the start, and wait for a need."""
+        """What downloads pictures: one, whose limits hold for all; made when there is a need."""
+        with self._fetching:
+            return self._fetcher
+
+    @cached_property
+    def _fetcher(self) -> Fetcher:
         from search_back.fetch import Fetcher
 
         return Fetcher(self.settings.limits)
