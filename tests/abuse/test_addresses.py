@@ -118,7 +118,7 @@ def test_a_name_that_answers_otherwise_the_second_time_gains_nothing(
     answers = iter([["203.0.113.9", "8.8.8.8"], ["127.0.0.1"], ["127.0.0.1"]])
     limits = type(services.settings.limits)()
     monkeypatch.setattr(
-        services, "fetcher", Fetcher(limits, resolver=lambda host, port: next(answers))
+        services, "_fetcher", Fetcher(limits, resolver=lambda host, port: next(answers))
     )
     client = create_app(services).test_client()
     for _ in range(2):
