@@ -10,7 +10,7 @@
 #endif
 
 #if defined(__GNUC__)
-#define PREFETCH(p) __builtin_prefetch(p)
+#define PREFETCH(p) __builtin_prefetch(p, 0, 2)
 #define INLINE static inline __attribute__((always_inline)) /* into each build below */
 #else
 #define PREFETCH(p) ((void)(p))
