@@ -55,8 +55,8 @@ class Vectors:
         owner = np.searchsorted(starts, numbers, side="right") - 1
         for i, part in enumerate(self.parts):
             mine = owner == i
-            rows[mine] = part[numbers[mine] - starts[i]]
-        return normalise(rows), numbers
+            rows[mine] = normalise(part[numbers[mine] - starts[i]])
+        return rows, numbers
 
 
 @dataclass(frozen=True, slots=True)

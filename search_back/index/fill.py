@@ -10,7 +10,7 @@ from search_back.files import publish
 from search_back.index.coarse import place_centres, prepare
 from search_back.index.embeddings import Vectors
 
-POINTS_PER_LIST_TRAINED: Final = 24
+POINTS_PER_LIST_TRAINED: Final = 48
 POINTS_TRAINED: Final = 20_000  # at least, for the codes
 
 

@@ -37,6 +37,15 @@ def test_rows_lie_nearer_to_them_than_to_rows_drawn_at_random() -> None:
     assert closeness(others, centres(rows, 256)) > closeness(others, drawn) + 0.02
 
 
+def test_rounds_across_the_borders_of_regions_bring_them_nearer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows, others = clustered(16_000, 400), clustered(2_000, 400)
+    settled = closeness(others, centres(rows, 400))
+    monkeypatch.setattr("search_back.index.centres.SETTLING", 0)
+    assert settled > closeness(others, centres(rows, 400)) + 0.003
+
+
 def test_every_row_is_told_to_be_done_once() -> None:
     told: list[int] = []
     centres(clustered(4_001, 50), 37, advance=told.append)
