@@ -122,14 +122,13 @@ class CodedRows:
 class NeighbourGraph:
     """Links between the rows of a refining index, over its 8-bit or half-precision vectors.
 
-    Similarities are those of the refining index. ``centre_links``: between the centres of its
-    lists, where these are many. Any number of threads may search at once.
+    Similarities are those of the refining index. Any number of threads may search at once.
     """
 
-    def __init__(self, links: Links, index: Any, centre_links: Links | None = None) -> None:
+    def __init__(self, links: Links, index: Any) -> None:
         codes = linkable(index)
         assert codes is not None
-        self.links, self.centre_links = links, centre_links
+        self.links = links
         self._index = index  # whose memory is read
         self._coded = CodedRows.of(codes, links=links)
         self.row_bytes = self._coded.row_bytes  # what is read of a row to compare it
@@ -182,34 +181,19 @@ def linkable(index: Any) -> Any | None:
 def open_graph(path: Path, index: Any) -> NeighbourGraph | None:
     """The graph at ``path``, mapped, over an index that has been read; None: it is not there.
 
-    None also where its search was not compiled; lists then answer. Behind the links of the rows may
-    be those between the centres of the lists. Raises ``CorruptFile``.
+    None also where its search was not compiled; lists then answer. Raises ``CorruptFile``.
     """
     if not path.is_file() or library() is None:
         return None
+    codes = linkable(index)
     try:
-        links: Any = np.load(path, mmap_mode="r", allow_pickle=False)
+        links = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise _damaged(path, str(error)) from error
-    if not _may_be_links(links) or len(links) not in _known_lengths(index):
+    whole = links.flags.c_contiguous and links.dtype == np.int32 and links.ndim == 2
+    if codes is None or not whole or len(links) != codes.ntotal or links.shape[1] > 2 * DEGREE:
         raise _damaged(path, f"{links.dtype} {links.shape} beside {index.ntotal} vectors")
-    rows = int(index.ntotal)
-    return NeighbourGraph(links[:rows], index, links[rows:] if len(links) > rows else None)
-
-
-def _may_be_links(links: Any) -> bool:
-    flat = links.flags.c_contiguous and links.ndim == 2
-    return bool(flat and links.dtype == np.int32 and links.shape[1] <= 2 * DEGREE)
-
-
-def _known_lengths(index: Any) -> tuple[int, ...]:
-    """Of links: those of the rows, or of the centres too."""
-    import faiss
-
-    if linkable(index) is None:
-        return ()
-    rows, ivf = int(index.ntotal), faiss.extract_index_ivf(index)
-    return rows, rows + int(ivf.nlist)
+    return NeighbourGraph(links, index)
 
 
 def rows_of(index: Any) -> NDArray[Any]:

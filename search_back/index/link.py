@@ -13,7 +13,6 @@ import numpy as np
 
 from search_back.errors import ConfigError
 from search_back.files import publish
-from search_back.index.centre_search import CentreSearch, most_walked
 from search_back.index.fill import Progress
 from search_back.index.graph import (
     DEGREE,
@@ -35,7 +34,6 @@ POINTS_PER_CLUSTER: Final = 16  # trained with
 # find 0.58, one round 0.93, two 0.96.
 ROUNDS: Final = 2
 BLOCK: Final = 1_024  # rows
-MOST_CENTRES: Final = 65_536  # of lists that are compared each with each, which takes 20 seconds
 LISTS_PER_GROUP: Final = 4
 
 
@@ -68,9 +66,7 @@ def link(raw: Any, path: Path, *, progress: Progress, name: str) -> None:
     for count in _compared(coded, clusters, nearest):
         progress.advance(count)
     del clusters
-    among_centres = _centre_links(raw)
-    every = np.empty((rows + len(among_centres), DEGREE), dtype=np.int32)
-    links, every[rows:] = every[:rows], among_centres
+    links = np.empty((rows, DEGREE), dtype=np.int32)
     _link_both_ways(links, nearest)
     order = _by_lists(raw)
     for _ in range(ROUNDS):
@@ -78,7 +74,7 @@ def link(raw: Any, path: Path, *, progress: Progress, name: str) -> None:
             progress.advance(count)
         _link_both_ways(links, nearest)
     with publish(path) as part, part.open("wb") as file:
-        np.save(file, every)
+        np.save(file, links)
 
 
 def no_compiled_search() -> ConfigError:
@@ -140,29 +136,6 @@ def _compared(coded: CodedRows, clusters: Links, nearest: Links) -> Iterator[int
         return len(own)
 
     return _on_all_threads(compare, range(count))
-
-
-def _centre_links(raw: Any) -> Links:
-    """Of each centre of a list with the nearest others; none where they are not searched so."""
-    import faiss
-
-    ivf: Any = faiss.extract_index_ivf(raw.base_index)
-    count, search = int(ivf.nlist), CentreSearch.of(ivf)
-    if search is None or not most_walked(count) or count > MOST_CENTRES:
-        return np.empty((0, DEGREE), dtype=np.int32)
-    coded = search.rows
-    nearest, members = np.empty((count, FORWARD), dtype=np.int32), np.arange(count)
-
-    def compare(first: int) -> int:
-        own = members[first : first + BLOCK]
-        nearest[own] = coded.nearest(own, coded, members, FORWARD)
-        return len(own)
-
-    for _ in _on_all_threads(compare, range(0, count, BLOCK)):
-        pass
-    links = np.empty((count, DEGREE), dtype=np.int32)
-    _link_both_ways(links, nearest)
-    return links
 
 
 def _by_lists(raw: Any) -> IdArray:

@@ -14,18 +14,15 @@ from typing import Any, Final
 import numpy as np
 
 from search_back.cores import usable_cores
-from search_back.index.centre_search import CentreSearch, most_walked
+from search_back.index.centre_search import CentreSearch
 from search_back.index.coarse import quantiser_parameters
 from search_back.index.coded_lists import CodedLists, addresses
-from search_back.index.graph import MOST_ROWS, Links, rows_of, steps_of
+from search_back.index.graph import MOST_ROWS, rows_of, steps_of
 from search_back.kernels import library
 from search_back.types import FloatArray, IdArray, IdMask
 
-WORTH_FROM: Final = 20  # lists visited; faiss searches fewer sooner than this is called
 _BLOCK: Final = 32  # rows whose codes lie together
 _MOST_PARTS: Final = 4_096  # a score must differ by more than a step of its sixteen bits
-# Lists visited. For fewer, faiss compares as many centres in full sooner than these are called.
-_OWN_CENTRES_FROM: Final = 128
 _HALVED_FROM: Final = 16 << 20  # bytes that are read; a thread that is woken costs as much as 1 MiB
 
 
@@ -36,20 +33,16 @@ class ListSearch:
     at once. Nothing may be added to the index meanwhile.
     """
 
-    def __init__(self, index: Any, lists: Any, vectors: Any, centre_links: Links | None) -> None:
+    def __init__(self, index: Any, lists: Any, vectors: Any) -> None:
         self._index = index  # whose memory is read: itself, since what is cast does not keep it
         self._ivf = lists
         self._vectors = vectors
-        self._centre_links = centre_links
         self._lock = threading.Lock()
         self._tables: tuple[CodedLists, CentreSearch | None] | None = None
 
     @classmethod
-    def of(cls, index: Any, centre_links: Links | None = None) -> ListSearch | None:
-        """None where faiss has to search: other kinds of index, and of processors.
-
-        ``centre_links``: between the centres of the lists; see ``CentreSearch``.
-        """
+    def of(cls, index: Any) -> ListSearch | None:
+        """None where faiss has to search: other kinds of index, and of processors."""
         import faiss
 
         compiled = library()
@@ -61,13 +54,7 @@ class ListSearch:
         lists: Any = faiss.downcast_index(top.base_index)
         vectors: Any = faiss.downcast_index(top.refine_index)
         known = _are_known_lists(lists) and _are_known_vectors(vectors)
-        known = known and 0 < index.ntotal <= MOST_ROWS
-        return cls(index, lists, vectors, centre_links) if known else None
-
-    def is_worth(self, nprobe: int) -> bool:
-        """Whether so few lists are searched sooner than by faiss."""
-        walked = 0 if self._centre_links is None else most_walked(int(self._ivf.nlist))
-        return nprobe >= WORTH_FROM or nprobe <= walked
+        return cls(index, lists, vectors) if known and 0 < index.ntotal <= MOST_ROWS else None
 
     def search(
         self,
@@ -116,7 +103,7 @@ class ListSearch:
         self, queries: FloatArray, nprobe: int, centres: CentreSearch | None
     ) -> tuple[FloatArray, IdArray]:
         """The lists nearest to each query; and what all vectors of each score to begin with."""
-        if centres is not None and (nprobe >= _OWN_CENTRES_FROM or centres.walks(nprobe)):
+        if centres is not None:
             near, visit = centres.nearest(queries, nprobe)
         else:
             parameters = quantiser_parameters(self._ivf, nprobe)
@@ -128,7 +115,7 @@ class ListSearch:
         if self._tables is None:
             with self._lock:
                 if self._tables is None:
-                    self._tables = self._lists(), CentreSearch.of(self._ivf, self._centre_links)
+                    self._tables = self._lists(), CentreSearch.of(self._ivf)
         return self._tables
 
     def _lists(self) -> CodedLists:

@@ -56,8 +56,7 @@ class Searcher:
         self._is_l2 = bool(index.metric_type == faiss.METRIC_L2)
         self._threads, self._parallel = threads, parallel
         self.neighbours = neighbours
-        links = None if neighbours is None else neighbours.centre_links
-        self.lists = list_search or ListSearch.of(index, links)
+        self.lists = list_search or ListSearch.of(index)
 
     def prepared(self, k: int, settings: SearchSettings) -> Prepared:
         """For searches without a mask; what faiss gets it only reads, so that calls share it.
@@ -72,11 +71,10 @@ class Searcher:
             return call
         ef = max(k, settings.ef_search or 0)
         seeds = SearchSettings(nprobe=settings.seed_nprobe)
-        nprobe = lists_visited(self._ivf, seeds, ef)
-        if self.lists is None or not self.lists.is_worth(nprobe):
+        if self.lists is None:
             lists = self._index.base_index
             return replace(call, ef=ef, seeding=call_parameters(lists, ef, seeds, breadth=ef))
-        return replace(call, ef=ef, seed_nprobe=nprobe)
+        return replace(call, ef=ef, seed_nprobe=lists_visited(self._ivf, seeds, ef))
 
     def search(
         self, queries: FloatArray, k: int, call: Prepared, hidden: IdArray | None = None
@@ -121,7 +119,7 @@ class Searcher:
         call: Prepared,
         hidden: IdArray | None,
     ) -> tuple[FloatArray, IdArray, int]:
-        if self.lists is not None and call.seed_nprobe:
+        if self.lists is not None:
             _, seeds = self.lists.search(
                 queries, call.ef, nprobe=call.seed_nprobe, threads=self._threads
             )

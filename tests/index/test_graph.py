@@ -15,12 +15,10 @@ from search_back.errors import ConfigError, CorruptFile
 from search_back.files import read_json
 from search_back.index import append as appending
 from search_back.index import build as building
-from search_back.index import centre_search
 from search_back.index import graph as graphs
 from search_back.index import link as linking
 from search_back.index.append import append
 from search_back.index.build import BuildSettings, build
-from search_back.index.centre_search import CentreSearch
 from search_back.index.exact import Questions
 from search_back.index.faiss_index import FaissIndex, open_index
 from search_back.index.fill import Silent
@@ -33,7 +31,6 @@ from search_back.index.graph import (
     open_graph,
 )
 from search_back.index.link import link
-from search_back.index.list_search import WORTH_FROM
 from search_back.index.measure import Exam
 from search_back.index.plan import SearchPlan, SearchSettings, Step
 from search_back.index.score import score
@@ -418,52 +415,7 @@ def test_rows_are_added_without_a_graph_where_none_can_be_made(
         build(BuildSettings(folder / "more", folder / "other", graph=True))
 
 
-def test_the_nearest_of_many_lists_are_found_along_links(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(centre_search, "_CODES_PER_LIST", 8)
-    monkeypatch.setattr(centre_search, "_BEGUN_FOR", 8)
-    factory = f"IVF256(PQ{D // 2}x4fs,RFlat),PQ{D // 2}x4fsr,Refine(SQ8)"
-    raw = faiss.index_factory(D, factory, faiss.METRIC_INNER_PRODUCT)
-    raw.train(vectors(1))
-    raw.add(vectors(1))
-    path = tmp_path / "image.index"
-    faiss.write_index(raw, str(path))
-    link(raw, graph_path(path), progress=Silent(), name="image")
-    index = opened(tmp_path, replace(LINKED, seed_nprobe=24))
-    assert index.neighbours is not None
-    links = index.neighbours.centre_links
-    assert links is not None
-    assert links.shape == (256, DEGREE)
-    assert links.max() < 256
-    ivf = faiss.extract_index_ivf(raw)
-    walked, scanned = CentreSearch.of(ivf, links), CentreSearch.of(ivf)
-    assert walked is not None
-    assert scanned is not None
-    assert walked.walks(24)
-    assert not walked.walks(25)
-    assert not scanned.walks(24)
-    queries = vectors(15, 50)
-    similarities, found = walked.nearest(queries, 24)
-    # What follows from codes alone is about the same.
-    among = [
-        np.isin(a, b).mean() for a, b in zip(found, scanned.nearest(queries, 24)[1], strict=True)
-    ]
-    assert np.mean(among) > 0.9
-    centres = ivf.quantizer.reconstruct_n(0, 256)
-    assert np.allclose(similarities, np.take_along_axis(queries @ centres.T, found, 1), atol=0.02)
-    best = np.argsort(-exact(index, queries), 1)[:, :K]
-    ids = index.search(queries, K)[1]
-    assert np.mean([np.isin(a, b).mean() for a, b in zip(best, ids, strict=True)]) > 0.9
-    kept = np.load(graph_path(path))
-    _save(graph_path(path), kept[:-1])
-    with pytest.raises(CorruptFile, match=r"image\.graph"):
-        opened(tmp_path)
-    _save(graph_path(path), kept[:ROWS])
-    assert opened(tmp_path).neighbours is not None
-
-
-@pytest.mark.parametrize("lists", [4, WORTH_FROM, 32])
+@pytest.mark.parametrize("lists", [1, 4, 32])
 def test_few_lists_and_many_lead_to_the_nearest(folder: Path, lists: int) -> None:
     index = opened(folder, replace(LINKED, seed_nprobe=lists))
     queries = vectors(8, 60)

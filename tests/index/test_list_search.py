@@ -252,7 +252,6 @@ def test_centres_of_many_lists_are_found_by_codes() -> None:
     found = search.search(queries, k, nprobe=lists, candidates=len(rows))[0]
     np.testing.assert_allclose(found, best(queries @ kept.T, k), atol=1e-5)
     nprobe = 128
-    assert nprobe >= list_search._OWN_CENTRES_FROM
     near, visit = search._visited(queries, nprobe, search._read()[1])
     quantiser = faiss.downcast_index(faiss.downcast_index(raw.base_index).quantizer)
     centres = quantiser.refine_index.reconstruct_n(0, lists)
