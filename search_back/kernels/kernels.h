@@ -9,6 +9,7 @@
 #define API __attribute__((visibility("default")))
 #endif
 
+/* PREFETCH: into the second cache; fewer lines can be on their way to the first. */
 #if defined(__GNUC__)
 #define PREFETCH(p) __builtin_prefetch(p, 0, 2)
 #define INLINE static inline __attribute__((always_inline)) /* into each build below */
