@@ -100,12 +100,16 @@ def _kmeans(rows: FloatArray, count: int) -> FloatArray:
 
 
 def _candidates(centres: FloatArray, owner: IdArray, regions: int) -> Iterator[IdArray]:
-    """For each region the centres of those nearest to it. ``owner``: the region of each centre."""
+    """For each region the centres of those nearest to it that have some.
+
+    ``owner``: the region of each centre.
+    """
     middles = np.zeros((regions, centres.shape[1]), dtype=np.float32)
     np.add.at(middles, owner, centres)
     middles = normalise(middles)
-    for near in np.argsort(-(middles @ middles.T), axis=1):
-        yield np.flatnonzero(np.isin(owner, near[:NEAR]))
+    filled = np.unique(owner)
+    for near in np.argsort(-(middles @ middles[filled].T), axis=1):
+        yield np.flatnonzero(np.isin(owner, filled[near[:NEAR]]))
 
 
 def _neighbours(centres: FloatArray) -> IdArray:
@@ -140,7 +144,7 @@ def _moved(
 
 
 def _nearest(rows: FloatArray, centres: FloatArray, k: int | None = None) -> IdArray:
-    """The nearest of each row, ``(n,)``; of ``k`` the nearest k, ``(n, k)``, -1 behind the last."""
+    """The nearest of each row, ``(n,)``; of ``k`` the nearest k, ``(n, k)``."""
     import faiss
 
     index = faiss.IndexFlatIP(centres.shape[1])

@@ -77,3 +77,14 @@ def test_rows_that_are_all_the_same_still_give_so_many() -> None:
 )
 def test_regions_share_centres_by_size(sizes: list[int], count: int, expected: list[int]) -> None:
     assert _shares(np.array(sizes), count).tolist() == expected
+
+
+def test_a_region_without_centres_of_its_own_gets_those_of_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nearly all rows are alike: they get nearly all centres, and most regions none."""
+    monkeypatch.setattr("search_back.index.centres.NEAR", 1)
+    rows = np.concatenate([clustered(60, 60, seed=2), np.repeat(clustered(1, 1), 20_000, axis=0)])
+    found = centres(rows, 200)
+    assert found.shape == (200, D)
+    assert np.isfinite(found).all()
