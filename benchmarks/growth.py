@@ -8,11 +8,13 @@
 For each number of rows writes synthetic embeddings (`vectors.py`), builds an index of them with
 `search-back index` as a user would, and asks all indices one query at a time on one thread, by
 picture and by text, at the two efforts between which each comes to find 0.95 of the true ten
-nearest; rounds of all of them interleaved. JSON on stdout: for each size the build's seconds and
-its largest resident memory, bytes, recall, milliseconds of wall and processor time at just 0.95;
-`times_the_smallest`: processor time over that of the first size. 10,000,000 rows of 512 dimensions
-take 10 GB of embeddings, 7 GB of index, and 15 GB of memory while it is built. What is in
-`--folder` from before is not made again.
+nearest; rounds of all of them interleaved. All collections are of one world: a larger one has all
+pictures of a smaller one and more of the same clusters, and the same queries ask both. Clusters are
+as many as `engine.py` has for the smallest, unless `--clusters` tells. JSON on stdout: for each
+size the build's seconds and its largest resident memory, bytes, recall, milliseconds of wall and
+processor time at just 0.95; `times_the_smallest`: processor time over that of the first size.
+10,000,000 rows of 512 dimensions take 10 GB of embeddings, 8 GB of index, and 20 GB of memory while
+it is built. What is in `--folder` from before is not made again.
 """
 
 from __future__ import annotations
@@ -26,8 +28,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from engine import TUNING, K, Point, Run, around, at_target, measured, our_points
-from vectors import write_folder
+from engine import TUNING, K, Point, Run, at_target, measured, our_points
+from vectors import clusters_for, write_folder
 
 from search_back.files import read_json
 from search_back.index import open_index
@@ -37,10 +39,10 @@ from search_back.index.exact import Questions, exact_neighbours
 QUERIES = 500  # of each kind
 
 
-def build(folder: Path, rows: int) -> dict[str, Any]:
+def build(folder: Path, rows: int, clusters: int) -> dict[str, Any]:
     """Make what is not there; what the build took, as it was when it was made."""
     if not (folder / "embeddings/queries.npz").is_file():  # written last
-        write_folder(folder / "embeddings", rows)
+        write_folder(folder / "embeddings", rows, clusters=clusters)
     report = folder / "build.json"
     if not report.is_file():
         gigabytes = max(1, rows // 1_000_000)
@@ -91,15 +93,17 @@ def main() -> None:
     )
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000])
     parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--clusters", type=int, default=None, help="of the world they are from")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
+    clusters = options.clusters or clusters_for(min(options.rows))
     sizes: dict[str, dict[str, Any]] = {}
     points: dict[str, dict[str, list[Point]]] = {"image": {}, "text": {}}
     queries: dict[str, dict[str, Any]] = {"image": {}, "text": {}}
     for rows in options.rows:
         folder = options.folder / str(rows)
         folder.mkdir(parents=True, exist_ok=True)
-        sizes[str(rows)] = {"build": build(folder, rows)}
+        sizes[str(rows)] = {"build": build(folder, rows, clusters)}
         about = read_json(folder / "index/index.json")["indices"]["image"]
         sizes[str(rows)] |= {"factory": about["factory"], "bytes": about["bytes"]}
         with np.load(folder / "embeddings/queries.npz") as file:
@@ -109,7 +113,7 @@ def main() -> None:
         for kind, rows_asked in asked.items():
             tuning = rows_asked[:TUNING], true[kind][:TUNING]
             rest = rows_asked[TUNING:], true[kind][TUNING:]
-            points[kind][str(rows)] = around(our_points(index, tuning, *rest))
+            points[kind][str(rows)] = our_points(index, tuning, *rest)
             queries[kind][str(rows)] = rest[0]
     for kind, of_kind in points.items():
         runs = measured(of_kind, queries[kind], options.rounds)

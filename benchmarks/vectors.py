@@ -32,9 +32,10 @@ BLOCK = 50_000
 PER_PART = 250_000
 MEANING = 64
 CLUSTERS = 2_000
-# At most. Where lists are as many as clusters, each holds one, and the gap is gone: of 2048 lists
-# for 2,000 clusters, pictures needed 5 and captions 8.
+# At most, unless told. Where lists are as many as clusters, each holds one, and the gap is gone: of
+# 2048 lists for 2,000 clusters, pictures needed 5 and captions 8.
 ROWS_PER_CLUSTER = 100
+ASKED_PART = 1_000_000  # of items to ask with: no folder has so many parts
 SPREAD = 0.7  # of a cluster, where clusters lie 1 apart in each dimension
 
 
@@ -103,12 +104,20 @@ def _unit(rows: Rows) -> Rows:
     return result
 
 
-def write_folder(folder: Path, rows: int, *, queries: int = 2_000, seed: int = 0) -> Path:
+def clusters_for(rows: int) -> int:
+    return max(CLUSTERS, rows // ROWS_PER_CLUSTER)
+
+
+def write_folder(
+    folder: Path, rows: int, *, clusters: int | None = None, queries: int = 2_000, seed: int = 0
+) -> Path:
     """An embeddings folder of ``rows`` pictures with metadata; ``queries.npz`` beside them.
 
-    ``queries.npz``: ``image`` and ``text``, ``(queries, d)``: items that the folder lacks.
+    ``clusters``: of the world; None: enough for so many rows. Of two folders of one world, the
+    larger begins with the pictures of the smaller (in whole blocks), and both have the same
+    queries. ``queries.npz``: ``image`` and ``text``, ``(queries, d)``: items that the folder lacks.
     """
-    world = World(clusters=max(CLUSTERS, rows // ROWS_PER_CLUSTER), seed=seed)
+    world = World(clusters=clusters or clusters_for(rows), seed=seed)
     (folder / "img_emb").mkdir(parents=True)
     (folder / "metadata").mkdir()
     for part, first in enumerate(range(0, rows, PER_PART)):
@@ -128,7 +137,7 @@ def write_folder(folder: Path, rows: int, *, queries: int = 2_000, seed: int = 0
     asked: dict[str, Any] = {}
     asked["image"], asked["text"] = (
         np.concatenate(blocks)
-        for blocks in zip(*world.items(queries, part=rows // PER_PART + 2), strict=True)
+        for blocks in zip(*world.items(queries, part=ASKED_PART), strict=True)
     )
     np.savez(folder / "queries.npz", **asked)
     return folder
