@@ -37,6 +37,7 @@ from vectors import write_folder
 
 from search_back.config import IndexOptions
 from search_back.index.build import BuildSettings, build
+from search_back.index.parameters import call_parameters
 from search_back.search import SearchEngine
 from search_back.search.filters import parse, passing
 from search_back.services import open_snapshot
@@ -68,7 +69,8 @@ def asked(vector: Any, **changes: Any) -> Query:
 
 def large(engine: SearchEngine, snapshot: Any, queries: Any) -> dict[str, Any]:
     index = snapshot.indices["image"]
-    raw, parameters = index.raw, index._parameters(LARGE, None)
+    raw = faiss.downcast_index(index.raw)
+    parameters = call_parameters(raw, LARGE, index.plan.at(LARGE), breadth=LARGE)
     ids = {id(q): engine.search(asked(q, k=LARGE, columns=())).ids for q in queries}
     found = medians(
         {
