@@ -7,8 +7,9 @@ from typing import Any, Final
 import numpy as np
 
 from search_back.index.coarse import enough_centres
-from search_back.index.coded_lists import CodedLists, addresses
+from search_back.index.coded_lists import CodedLists
 from search_back.index.graph import rows_of
+from search_back.index.inverted_lists import InvertedLists, addresses
 from search_back.types import FloatArray, IdArray
 
 _BLOCK: Final = 32  # centres whose codes lie together
@@ -31,15 +32,13 @@ class CentreSearch:
             part = slice(first, first + _CODED_AT_ONCE)
             coded[part] = np.rint((rows[part] - least) / step)
         ids = np.arange(len(rows), dtype=np.int64)
-        self._codes = CodedLists(
-            codes.pq,
+        every = InvertedLists(
             sizes=np.array([len(rows)], dtype=np.int64),
             codes=addresses([codes.codes.get()]),
             ids=addresses([ids.ctypes.data]),
-            rows=coded,
-            steps=(step, least),
             kept=(codes, ids),
         )
+        self._codes = CodedLists(codes.pq, every, coded, steps=(step, least))
 
     @classmethod
     def of(cls, ivf: Any) -> CentreSearch | None:

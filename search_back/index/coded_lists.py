@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from search_back.index.inverted_lists import InvertedLists
 from search_back.kernels import Lists, library
 from search_back.types import FloatArray, IdArray, IdMask
 
@@ -16,18 +16,15 @@ from search_back.types import FloatArray, IdArray, IdMask
 class CodedLists:
     """Lists of 4-bit codes and the rows that they stand for, as lists.c reads them.
 
-    ``codes`` and ``ids``: addresses, of each list; ``steps``: see ``steps_of``, of bytes;
-    ``kept``: what must outlive this besides.
+    ``steps``: see ``steps_of``, of bytes; ``kept``: what must outlive this besides.
     """
 
     def __init__(
         self,
         pq: Any,
-        *,
-        sizes: IdArray,
-        codes: IdArray,
-        ids: IdArray,
+        lists: InvertedLists,
         rows: NDArray[Any],
+        *,
         steps: tuple[FloatArray, FloatArray] | None,
         kept: Any = None,
     ) -> None:
@@ -39,16 +36,16 @@ class CodedLists:
         codebook = faiss.vector_to_array(pq.centroids).astype(np.float32)
         scale, least = steps or (None, None)
         self.rows = len(rows)
-        self._kept = (sizes, codes, ids, rows, codebook, scale, least, kept)
+        self._kept = (lists, rows, codebook, scale, least, kept)
         self._lists = Lists(
-            codes=codes.ctypes.data,
-            ids=ids.ctypes.data,
-            sizes=sizes.ctypes.data,
+            codes=lists.codes.ctypes.data,
+            ids=lists.ids.ctypes.data,
+            sizes=lists.sizes.ctypes.data,
             codebook=codebook.ctypes.data,
             rows=rows.ctypes.data,
             scale=None if scale is None else scale.ctypes.data,
             least=None if least is None else least.ctypes.data,
-            list_count=len(sizes),
+            list_count=len(lists),
             row_count=len(rows),
             parts=int(pq.M),
             dimension=int(pq.d),
@@ -87,8 +84,3 @@ class CodedLists:
         if compared < 0:
             raise MemoryError("a search in lists found no memory")
         return scores, ids
-
-
-def addresses(pointers: Iterable[Any]) -> IdArray:
-    """0 of what an empty list has none of."""
-    return np.array([int(pointer or 0) for pointer in pointers], dtype=np.int64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,8 +13,10 @@ import numpy as np
 from search_back.errors import BadFolder, CorruptFile, DimensionMismatch, UnknownId
 from search_back.index.cost import search_bytes
 from search_back.index.graph import NeighbourGraph, graph_path, open_graph
+from search_back.index.inverted_lists import InvertedLists
 from search_back.index.list_search import ListSearch
 from search_back.index.lists import ListsOfRows
+from search_back.index.mapped_lists import read_mapped
 from search_back.index.parameters import graph_of, takes_selector
 from search_back.index.plan import SearchPlan, SearchSettings, Step
 from search_back.index.scan import Scan
@@ -36,7 +38,7 @@ class FaissIndex:
     from several threads, whose teams would otherwise wait for each other. ``neighbours``: a graph
     beside the index, asked where the plan says how many candidates it keeps. ``parallel``: whether
     one large search may take a second core. ``list_search``: what searches lists in place of faiss;
-    None: whatever knows them.
+    None: whatever knows them. ``inverted_lists``: where they lie, if faiss does not hold them.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class FaissIndex:
         neighbours: NeighbourGraph | None = None,
         parallel: bool = False,
         list_search: ListSearch | None = None,
+        inverted_lists: InvertedLists | None = None,
     ) -> None:
         import faiss
 
@@ -62,7 +65,12 @@ class FaissIndex:
         self._dimension = int(index.d)
         self._stored = StoredVectors(self._inner)
         self._scan = Scan(self._inner, self._stored)
-        self._lists = ListsOfRows(self._inner, self.ivf) if self.ivf is not None else None
+        self._lists = None
+        if self.ivf is not None:
+            # Not a method of this, which would keep it alive until it is looked for as a cycle.
+            find = partial(_lists_in, self.ivf, index, inverted_lists)
+            self._lists = ListsOfRows(self._inner, self.ivf, find)
+        self._inverted_lists = inverted_lists
         self._plan = plan if plan is not None and plan.steps else self._plan_of_file()
         self._threads = threads
         self._parallel = parallel
@@ -73,6 +81,7 @@ class FaissIndex:
             neighbours=neighbours,
             parallel=parallel,
             list_search=list_search,
+            inverted_lists=inverted_lists,
         )
         self._prepared: dict[tuple[int, Modality | None], Prepared] = {}
 
@@ -94,6 +103,13 @@ class FaissIndex:
     def ivf(self) -> Any | None:
         """The inverted file inside, or None where the index has none."""
         return self._faiss.try_extract_index_ivf(self._index)
+
+    @property
+    def inverted_lists(self) -> InvertedLists | None:
+        """Where the lists of the inverted file lie, or None where the index has none."""
+        if self.ivf is None:
+            return None
+        return _lists_in(self.ivf, self._index, self._inverted_lists)
 
     @property
     def graph(self) -> Any | None:
@@ -287,6 +303,7 @@ class FaissIndex:
             neighbours=self._searcher.neighbours,
             parallel=self._parallel,
             list_search=self._searcher.lists,
+            inverted_lists=self._inverted_lists,
         )
 
     @property
@@ -297,8 +314,12 @@ class FaissIndex:
         """Drop the index and its mapped files."""
         self._index = self._map = self._inner = None
         self._prepared.clear()
-        self._lists = None
+        self._lists = self._inverted_lists = None
         del self._stored, self._scan, self._searcher
+
+
+def _lists_in(ivf: Any, owner: Any, known: InvertedLists | None) -> InvertedLists:
+    return known or InvertedLists.of(ivf, owner)
 
 
 def _keeps_exactly(index: Any) -> bool:
@@ -338,13 +359,26 @@ def open_index(
         flags = faiss.IO_FLAG_MMAP_IFC
     if not file.is_file():
         raise BadFolder("there is no index file", value=str(file), remedy="run search-back index")
+    lists: InvertedLists | None = None
     try:
-        index = faiss.read_index(str(file), flags)
-    except RuntimeError as error:
+        index, lists = _read(file, flags)
+    except (RuntimeError, MemoryError) as error:
+        # A damaged length may ask for more memory than there is.
         raise CorruptFile(
             f"faiss cannot read {file}",
-            value=str(error).rsplit("Error: ", 1)[-1].strip(),
+            value=str(error).rsplit("Error: ", 1)[-1].strip() or "not enough memory",
             remedy="restore the file, or build the index again",
         ) from error
     graph = open_graph(graph_path(path), index)
-    return FaissIndex(index, plan, neighbours=graph, parallel=parallel)
+    return FaissIndex(index, plan, neighbours=graph, parallel=parallel, inverted_lists=lists)
+
+
+def _read(file: Path, flags: int) -> tuple[Any, InvertedLists | None]:
+    """With its lists, where they stay in the file."""
+    import faiss
+
+    if flags == faiss.IO_FLAG_MMAP_IFC:
+        mapped = read_mapped(file)
+        if mapped is not None and ListSearch.of(*mapped) is not None:
+            return mapped
+    return faiss.read_index(str(file), flags), None

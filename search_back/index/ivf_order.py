@@ -15,24 +15,14 @@ def ivf_order(index: FaissIndex) -> IdArray:
     Hits of one query come from few lists, so metadata laid out in this order is read from few
     places. Raises ``ConfigError`` for an index that is no inverted file.
     """
-    import faiss
-
-    ivf = index.ivf
-    if ivf is None:
+    lists = index.inverted_lists
+    if lists is None:
         raise ConfigError(
             "reorder_metadata_by_ivf_index needs an IVF index",
             value=index.kind,
             remedy="turn the option off for this index, or build it as IVF",
         )
-    lists = ivf.invlists
-    parts = []
-    for i in range(ivf.nlist):
-        size = lists.list_size(i)
-        if size:
-            ids = lists.get_ids(i)
-            parts.append(faiss.rev_swig_ptr(ids, size).astype(np.int64))
-            lists.release_ids(i, ids)
-    order = np.concatenate(parts) if parts else np.empty(0, np.int64)
+    order = lists.all_ids()
     if index.renumbers or not np.array_equal(np.sort(order), np.arange(len(index))):
         raise ConfigError(
             "this index numbers its vectors by itself, so metadata cannot follow its lists",

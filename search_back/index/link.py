@@ -22,6 +22,7 @@ from search_back.index.graph import (
     NeighbourGraph,
     linkable,
 )
+from search_back.index.inverted_lists import InvertedLists
 from search_back.index.stored import StoredVectors
 from search_back.kernels import library
 from search_back.types import FloatArray, IdArray
@@ -143,11 +144,9 @@ def _by_lists(raw: Any) -> IdArray:
     import faiss
 
     ivf: Any = faiss.extract_index_ivf(raw.base_index)
-    lists, count = ivf.invlists, int(ivf.nlist)
+    lists, count = InvertedLists.of(ivf, raw), int(ivf.nlist)
     groups = _kmeans(ivf.quantizer.reconstruct_n(0, count), max(1, count // LISTS_PER_GROUP))[1]
-    sizes = [int(lists.list_size(i)) for i in range(count)]
-    full = [i for i in np.argsort(groups, kind="stable").tolist() if sizes[i]]
-    return np.concatenate([faiss.rev_swig_ptr(lists.get_ids(i), sizes[i]) for i in full])
+    return np.concatenate([lists.ids_in(i) for i in np.argsort(groups, kind="stable").tolist()])
 
 
 def _looked_for(

@@ -16,8 +16,9 @@ import numpy as np
 from search_back.cores import usable_cores
 from search_back.index.centre_search import CentreSearch
 from search_back.index.coarse import quantiser_parameters
-from search_back.index.coded_lists import CodedLists, addresses
+from search_back.index.coded_lists import CodedLists
 from search_back.index.graph import MOST_ROWS, rows_of, steps_of
+from search_back.index.inverted_lists import InvertedLists
 from search_back.kernels import library
 from search_back.types import FloatArray, IdArray, IdMask
 
@@ -33,16 +34,22 @@ class ListSearch:
     at once. Nothing may be added to the index meanwhile.
     """
 
-    def __init__(self, index: Any, lists: Any, vectors: Any) -> None:
+    def __init__(
+        self, index: Any, ivf: Any, vectors: Any, lists: InvertedLists | None = None
+    ) -> None:
         self._index = index  # whose memory is read: itself, since what is cast does not keep it
-        self._ivf = lists
+        self._ivf = ivf
+        self._lists = lists
         self._vectors = vectors
         self._lock = threading.Lock()
         self._tables: tuple[CodedLists, CentreSearch | None] | None = None
 
     @classmethod
-    def of(cls, index: Any) -> ListSearch | None:
-        """None where faiss has to search: other kinds of index, and of processors."""
+    def of(cls, index: Any, lists: InvertedLists | None = None) -> ListSearch | None:
+        """``lists``: where they lie; None: where faiss holds them.
+
+        None where faiss has to search: other kinds of index, and of processors.
+        """
         import faiss
 
         compiled = library()
@@ -51,10 +58,10 @@ class ListSearch:
         top = faiss.downcast_index(index)
         if not isinstance(top, faiss.IndexRefine):
             return None
-        lists: Any = faiss.downcast_index(top.base_index)
+        ivf: Any = faiss.downcast_index(top.base_index)
         vectors: Any = faiss.downcast_index(top.refine_index)
-        known = _are_known_lists(lists) and _are_known_vectors(vectors)
-        return cls(index, lists, vectors) if known and 0 < index.ntotal <= MOST_ROWS else None
+        known = _are_known_lists(ivf) and _are_known_vectors(vectors)
+        return cls(index, ivf, vectors, lists) if known and 0 < index.ntotal <= MOST_ROWS else None
 
     def search(
         self,
@@ -115,21 +122,15 @@ class ListSearch:
         if self._tables is None:
             with self._lock:
                 if self._tables is None:
-                    self._tables = self._lists(), CentreSearch.of(self._ivf)
+                    self._tables = self._coded(), CentreSearch.of(self._ivf)
         return self._tables
 
-    def _lists(self) -> CodedLists:
-        import faiss
-
-        raw: Any = faiss
-        lists, every = raw.downcast_InvertedLists(self._ivf.invlists), range(int(self._ivf.nlist))
+    def _coded(self) -> CodedLists:
         rows = rows_of(self._vectors)
         return CodedLists(
             self._ivf.pq,
-            sizes=np.array([lists.list_size(i) for i in every], dtype=np.int64),
-            codes=addresses(lists.get_codes(i) for i in every),
-            ids=addresses(lists.get_ids(i) for i in every),
-            rows=rows,
+            self._lists or InvertedLists.of(self._ivf, self._index),
+            rows,
             steps=steps_of(self._vectors) if rows.itemsize == 1 else None,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search_back.index.coarse import quantiser_parameters
+from search_back.index.inverted_lists import InvertedLists
 from search_back.index.plan import SearchSettings
 from search_back.types import FloatArray, IdArray, IdMask
 
@@ -30,9 +32,10 @@ class ListsOfRows:
     kept as long as the mask is. Several threads may ask at once.
     """
 
-    def __init__(self, index: Any, ivf: Any) -> None:
+    def __init__(self, index: Any, ivf: Any, lists: Callable[[], InvertedLists]) -> None:
         self._index = index
         self.ivf = ivf
+        self._find = lists
         self._lock = threading.Lock()
         self._table: NDArray[np.unsignedinteger[Any]] | None = None
         self._counts: dict[int, tuple[weakref.ref[Any], IdArray]] = {}
@@ -98,7 +101,7 @@ class ListsOfRows:
     def _lists(self) -> NDArray[np.unsignedinteger[Any]]:
         with self._lock:
             if self._table is None:
-                self._table = _lists(self.ivf)
+                self._table = _lists_of(self._find())
             return self._table
 
 
@@ -120,20 +123,17 @@ def _reach(held: IdArray, wanted: float) -> int:
     return int(min(short.max() + 1, held.shape[1]))
 
 
-def _lists(ivf: Any) -> NDArray[np.unsignedinteger[Any]]:
-    """The list of each id, ``nlist`` where none has it: ``(greatest id + 1,)``."""
-    import faiss
-
-    nlist, lists = int(ivf.nlist), ivf.invlists
-    sizes = [int(lists.list_size(i)) for i in range(nlist)]
+def _lists_of(lists: InvertedLists) -> NDArray[np.unsignedinteger[Any]]:
+    """The list of each id, as many as there are where none has it: ``(greatest id + 1,)``."""
 
     def ids(i: int) -> IdArray:
-        found: IdArray = faiss.rev_swig_ptr(lists.get_ids(i), sizes[i])
+        found = lists.ids_in(i)
         return found[found < _MOST_ROWS]
 
-    full = [i for i in range(nlist) if sizes[i]]
+    full = np.flatnonzero(lists.sizes).tolist()
     most = max((int(ids(i).max(initial=-1)) for i in full), default=-1)
-    table = np.full(most + 1, nlist, dtype=np.uint16 if nlist < 1 << 16 else np.uint32)
+    kind: Any = np.uint16 if len(lists) < 1 << 16 else np.uint32
+    table = np.full(most + 1, len(lists), dtype=kind)
     for i in full:
         table[ids(i)] = i
     return table

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from search_back.index.graph import NeighbourGraph
+from search_back.index.inverted_lists import InvertedLists
 from search_back.index.list_search import ListSearch
 from search_back.index.parameters import call_parameters, candidates_per_result, lists_visited
 from search_back.index.plan import SearchSettings
@@ -48,6 +49,7 @@ class Searcher:
         neighbours: NeighbourGraph | None,
         parallel: bool,
         list_search: ListSearch | None,
+        inverted_lists: InvertedLists | None = None,
     ) -> None:
         import faiss
 
@@ -56,7 +58,7 @@ class Searcher:
         self._is_l2 = bool(index.metric_type == faiss.METRIC_L2)
         self._threads, self._parallel = threads, parallel
         self.neighbours = neighbours
-        self.lists = list_search or ListSearch.of(index)
+        self.lists = list_search or ListSearch.of(index, inverted_lists)
 
     def prepared(self, k: int, settings: SearchSettings) -> Prepared:
         """For searches without a mask; what faiss gets it only reads, so that calls share it.

@@ -15,7 +15,7 @@
 
 typedef struct {
     const uint8_t *const *codes; /* (lists,): the blocks of each */
-    const int64_t *const *ids;   /* (lists,) */
+    const uint8_t *const *ids;   /* (lists,): numbers of eight bytes, aligned or not */
     const int64_t *sizes;        /* (lists,) */
     const float *codebook;       /* (parts, 16, dimension / parts): what a code stands for, beyond its list's centre */
     const uint8_t *rows;         /* (row_count, dimension), row_width bytes each */
@@ -123,7 +123,15 @@ INLINE const uint8_t *codes_at(const place *p) {
     return p->l->codes[p->visit[p->at]] + (size_t)p->block * (size_t)p->l->parts * (BLOCK / 2);
 }
 
-INLINE const int64_t *ids_at(const place *p) { return p->l->ids[p->visit[p->at]] + p->block * BLOCK; }
+INLINE const uint8_t *ids_at(const place *p) {
+    return p->l->ids[p->visit[p->at]] + (size_t)p->block * BLOCK * sizeof(int64_t);
+}
+
+INLINE int64_t id_of(const uint8_t *ids, int row) {
+    int64_t id;
+    memcpy(&id, ids + (size_t)row * sizeof id, sizeof id);
+    return id;
+}
 
 /* What a query is while it is answered. */
 typedef struct {
@@ -224,9 +232,9 @@ HASWELL INLINE int64_t scan(query *q, const int64_t *visit, const float *near, i
     while (advance(&at)) {
         const uint8_t *codes = codes_at(&at), *next = codes;
         if (more && (more = advance(&ahead))) {
-            const int64_t *ids = ids_at(&ahead);
+            const uint8_t *ids = ids_at(&ahead);
             next = codes_at(&ahead);
-            for (int i = 0; i < BLOCK; i += LINE / (int)sizeof *ids) PREFETCH(ids + i);
+            for (size_t b = 0; b < BLOCK * sizeof(int64_t); b += LINE) PREFETCH(ids + b);
         }
         const float centre = near[at.at] + q->base;
         float least = is_full ? (worst - centre) * q->per_score : 0;
@@ -236,11 +244,11 @@ HASWELL INLINE int64_t scan(query *q, const int64_t *visit, const float *near, i
         int64_t left = l->sizes[visit[at.at]] - at.block * BLOCK;
         if (left < BLOCK) good &= (UINT32_C(1) << left) - 1;
         *compared += left < BLOCK ? left : BLOCK;
-        const int64_t *ids = ids_at(&at);
+        const uint8_t *ids = ids_at(&at);
         for (; good; good &= good - 1) {
             int row = __builtin_ctz(good);
-            if (may_be_found(q, ids[row]))
-                q->keys[held++] = key_of(centre + (float)found[row] * per_step, (uint32_t)ids[row]);
+            int64_t id = id_of(ids, row);
+            if (may_be_found(q, id)) q->keys[held++] = key_of(centre + (float)found[row] * per_step, (uint32_t)id);
         }
         if (held > q->room) {
             choose(q->keys, held, q->wanted);

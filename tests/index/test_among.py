@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from functools import partial
 from typing import Any
 
 import faiss
@@ -15,6 +16,7 @@ from search_back.index import FaissIndex, SearchPlan, SearchSettings
 from search_back.index import lists as lists_module
 from search_back.index import scan as scan_module
 from search_back.index.cost import search_bytes
+from search_back.index.inverted_lists import InvertedLists
 from search_back.index.lists import ListsOfRows
 from search_back.index.plan import Step
 from search_back.types import FloatArray, IdArray, IdMask
@@ -130,10 +132,14 @@ class TestScan:
         assert np.isneginf(scores[:, 2:]).all()
 
 
+def lists_of_rows(index: Any) -> ListsOfRows:
+    ivf = faiss.extract_index_ivf(index)
+    return ListsOfRows(index, ivf, partial(InvertedLists.of, ivf, index))
+
+
 class TestLists:
     def counts(self, index: Any, mask: IdMask) -> IdArray:
-        ivf = faiss.extract_index_ivf(index)
-        return ListsOfRows(index, ivf)._counts_of(mask)
+        return lists_of_rows(index)._counts_of(mask)
 
     @given(seed=st.integers(0, 1000), share=st.floats(0, 1))
     def test_counts_are_of_the_rows_in_each_list(self, seed: int, share: float) -> None:
@@ -154,7 +160,7 @@ class TestLists:
 
     def test_counts_go_with_their_mask(self, vectors: FloatArray) -> None:
         index = made("IVF4,Flat", vectors[:500])
-        lists = ListsOfRows(index, faiss.extract_index_ivf(index))
+        lists = lists_of_rows(index)
         mask = IdMask.of(np.ones(500, dtype=np.bool_))
         assert lists._counts_of(mask) is lists._counts_of(mask)
         assert len(lists._counts) == 1

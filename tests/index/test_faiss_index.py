@@ -259,15 +259,14 @@ def test_the_order_of_an_inverted_file_is_its_lists(
     index = open_index(folder / f"{list(KINDS).index(factory)}.index", memory_mapping=mapped)
     order = ivf_order(index)
     assert sorted(order.tolist()) == list(range(N))
-    ivf = index.ivf
-    assert ivf is not None
-    sizes = [ivf.invlists.list_size(i) for i in range(ivf.nlist)]
+    ivf, lists = index.ivf, index.inverted_lists
+    assert ivf is not None and lists is not None
     raw = faiss.downcast_index(index.raw)
     if isinstance(raw, faiss.IndexRefine):
         raw = faiss.downcast_index(raw.base_index)
     inside = raw.chain.at(0).apply(vectors) if isinstance(raw, faiss.IndexPreTransform) else None
     _, owner = ivf.quantizer.search(vectors if inside is None else inside, 1)
-    assert owner[order, 0].tolist() == np.repeat(np.arange(ivf.nlist), sizes).tolist()
+    assert owner[order, 0].tolist() == np.repeat(np.arange(ivf.nlist), lists.sizes).tolist()
 
 
 @pytest.mark.parametrize("factory", ["Flat", "HNSW32,Flat", "IDMap2,IVF16,Flat"])
