@@ -5,7 +5,9 @@ from __future__ import annotations
 import platform
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from importlib import metadata
+from pathlib import Path
 
 from prometheus_client import ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -25,6 +27,7 @@ _WHOLE = {
 }
 _EACH = {
     "process_resident_memory_bytes": "Resident memory of a process",
+    "process_anonymous_memory_bytes": "Resident memory of a process that no file holds",
     "process_open_fds": "Open file descriptors of a process",
     "process_max_fds": "File descriptors that a process may open",
     "process_start_time_seconds": "When a process started, since the epoch",
@@ -80,7 +83,13 @@ class BuildInfo(Collector):
 
 def _facts(pid: int) -> Iterable[tuple[str, float]]:
     collector = ProcessCollector(pid=lambda: pid, registry=None)
-    return ((sample.name, sample.value) for m in collector.collect() for sample in m.samples)
+    for metric in collector.collect():
+        for sample in metric.samples:
+            yield sample.name, sample.value
+    with suppress(OSError):  # no /proc, or the process has just gone
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("RssAnon:"):
+                yield "process_anonymous_memory_bytes", float(line.split()[1]) * 1024
 
 
 def _faiss() -> str:

@@ -6,6 +6,8 @@ import os
 import platform
 import sys
 from importlib import metadata
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +39,25 @@ def test_memory_and_descriptors_of_all_are_those_of_each() -> None:
         assert found[whole, ""] == sum(found[each, worker] for worker in pids)
         assert found[each, "1"] > 0
     assert found["search_back_workers", ""] == 2
+
+
+@needs_proc
+def test_memory_of_its_own_grows_by_what_is_written_and_not_by_what_is_mapped(
+    tmp_path: Path,
+) -> None:
+    def own() -> float:
+        found = values(Processes(lambda: {"1": os.getpid()}))
+        return found["search_back_worker_anonymous_memory_bytes", "1"]
+
+    size = 64 << 20
+    (tmp_path / "file").write_bytes(bytes(size))
+    before = own()
+    with (tmp_path / "file").open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as read:
+        assert sum(read[::4096]) == 0
+        assert own() - before < size / 2
+    held = bytearray(size)
+    held[::4096] = b"1" * (size // 4096)
+    assert own() - before > size / 2
 
 
 @needs_proc
