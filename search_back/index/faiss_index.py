@@ -133,7 +133,10 @@ class FaissIndex:
 
     @property
     def raw(self) -> Any:
-        """The faiss object, for what adds to it: nothing that serves may."""
+        """The faiss object, for what adds to it: nothing that serves may.
+
+        Its lists are empty where they stayed in the file.
+        """
         return self._index
 
     def search(

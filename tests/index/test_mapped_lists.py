@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import struct
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,20 @@ def test_lists_of_fewer_vectors_are_refused(tmp_path: Path) -> None:
     contents = bytearray(file.read_bytes())
     struct.pack_into("<q", contents, 37 + 8, N - 1)  # of the inverted file, behind its dimension
     refused(contents, tmp_path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").is_file(), reason="needs /proc")
+def test_a_closed_index_maps_nothing(path: Path) -> None:
+    def mapped() -> int:
+        return Path("/proc/self/maps").read_text().count(str(path))
+
+    index = open_index(path, memory_mapping=True)
+    index.search(rows(1, 5), K)
+    assert mapped() > 0
+    index.close()
+    del index
+    gc.collect()
+    assert mapped() == 0
 
 
 def test_nothing_is_written_to_the_file(path: Path) -> None:
